@@ -1,0 +1,571 @@
+/*
+ * The completion generator.  Every event is computed from its number, so
+ * that a stream of a million events costs what a stream of ten costs, and a
+ * dry run gives the same bytes.  Nothing here writes to a connection.
+ *
+ * The shape of the events is that of OpenAI's chat completions: role chunk,
+ * deltas, finish chunk, usage chunk with empty choices, [DONE].
+ */
+
+#include <string.h>
+#include <time.h>
+
+#include "mock_chat.h"
+
+
+/* fragments of a tool call's arguments, after the delta with its name */
+#define MOCK_CHAT_FRAGMENTS  4
+#define MOCK_CHAT_WHOLE_MAX  (1 << 24)
+#define MOCK_CHAT_JSON_MAX   ((size_t) 64 << 20)
+
+
+static void
+mock_chat_edges(mock_chat_t *x)
+{
+    unsigned   i;
+    uint64_t   n, counts[MOCK_KINDS];
+
+    memset(counts, 0, sizeof(counts));
+    n = x->req.n;
+
+    if (!x->req.stream) {
+        counts[MOCK_KIND_BODY] = 1;
+
+    } else {
+        counts[MOCK_KIND_ROLE] = n;
+        counts[MOCK_KIND_REASONING] = (uint64_t) x->opt.reasoning * n;
+        counts[MOCK_KIND_CONTENT] = (uint64_t) x->opt.tokens * n;
+        counts[MOCK_KIND_TOOL] = (uint64_t) x->opt.tools * n
+                                 * (MOCK_CHAT_FRAGMENTS + 1);
+        counts[MOCK_KIND_FINISH] = x->no_finish ? 0 : n;
+        counts[MOCK_KIND_USAGE] = x->opt.usage == MOCK_USAGE_FORCE
+                                  || (x->opt.usage == MOCK_USAGE_ON
+                                      && x->req.include_usage);
+        counts[MOCK_KIND_DONE] = !x->no_done;
+    }
+
+    x->total = 0;
+
+    for (i = 0; i < MOCK_KINDS; i++) {
+        x->total += counts[i];
+        x->edges[i] = x->total;
+    }
+}
+
+
+void
+mock_chat_plan(mock_chat_t *x)
+{
+    uint64_t     per;
+    mock_buf_t  *b;
+
+    static const char  *eols[] = { "\n", "\r\n", "\r" };
+
+    per = (uint64_t) (x->opt.per_event ? x->opt.per_event : 1);
+    x->opt.per_event = (int64_t) per;
+
+    if (!mock_options_given(&x->opt, tokens)) {
+        if (x->opt.text == MOCK_TEXT_ECHO) {
+            x->opt.tokens = (int64_t) ((mock_text_count(&x->text) + per - 1)
+                                       / per);
+        } else if (x->opt.tools) {
+            x->opt.tokens = 0;
+        }
+    }
+
+    if (!x->req.stream && x->opt.tokens > MOCK_CHAT_WHOLE_MAX) {
+        x->opt.tokens = MOCK_CHAT_WHOLE_MAX;
+    }
+
+    if (x->opt.finish[0] == '\0') {
+        strcpy(x->opt.finish, x->opt.tools ? "tool_calls" : "stop");
+    }
+
+    if (x->opt.created == 0) {
+        x->opt.created = (int64_t) time(NULL);
+    }
+
+    mock_chat_edges(x);
+    x->eol = eols[x->opt.eol];
+
+    b = &x->lead;
+    mock_buf_fmt(b, "data: {\"id\":\"chatcmpl-%s\",\"object\":"
+                 "\"chat.completion.chunk\",\"created\":%lld,\"model\":\"",
+                 x->answer->record->id, (long long) x->opt.created);
+    mock_buf_add(b, x->req.model.p, x->req.model.n);
+    mock_buf_lit(b, "\",\"service_tier\":\"default\","
+                 "\"system_fingerprint\":\"fp_mock\",\"choices\":[");
+
+    if (x->req.include_usage && x->opt.usage != MOCK_USAGE_OFF
+        && x->opt.usage != MOCK_USAGE_FINISH)
+    {
+        mock_buf_lit(&x->rest, ",\"usage\":null");
+    }
+}
+
+
+mock_kind_t
+mock_chat_kind(const mock_chat_t *x, uint64_t k)
+{
+    unsigned  i;
+
+    for (i = 0; i < MOCK_KINDS - 1; i++) {
+        if (k < x->edges[i]) {
+            break;
+        }
+    }
+
+    return i;
+}
+
+
+void
+mock_chat_usage(const mock_chat_t *x, mock_buf_t *b)
+{
+    uint64_t  in, out, reasoning;
+
+    in = (x->req.prompt + 3) / 4;
+    reasoning = (uint64_t) (x->opt.reasoning * x->opt.per_event) * x->req.n;
+    out = reasoning + x->req.n
+          * (uint64_t) (x->opt.tokens * x->opt.per_event
+                        + x->opt.tools * MOCK_CHAT_FRAGMENTS);
+
+    mock_buf_fmt(b, "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,"
+                 "\"total_tokens\":%llu,\"prompt_tokens_details\":"
+                 "{\"cached_tokens\":0,\"audio_tokens\":0},"
+                 "\"completion_tokens_details\":{\"reasoning_tokens\":%llu,"
+                 "\"audio_tokens\":0,\"accepted_prediction_tokens\":0,"
+                 "\"rejected_prediction_tokens\":0}}",
+                 (unsigned long long) in, (unsigned long long) out,
+                 (unsigned long long) (in + out),
+                 (unsigned long long) reasoning);
+}
+
+
+/* 1 to 16 characters, the same whenever event k is built. */
+static void
+mock_chat_padding(mock_chat_t *x, uint64_t k)
+{
+    unsigned       i, n;
+    uint64_t       r;
+    unsigned char  s[16];
+
+    static const char  letters[] = "abcdefghijklmnopqrstuvwxyz"
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+    r = mock_delay_hash((uint64_t) x->opt.seed, 2 * k);
+    n = 1 + (unsigned) (r & 15);
+    r = mock_delay_hash((uint64_t) x->opt.seed, 2 * k + 1);
+
+    for (i = 0; i < n; i++) {
+        s[i] = (unsigned char) letters[r % 62];
+        r = r / 62 + (r << 58);
+    }
+
+    mock_buf_lit(&x->event, ",\"obfuscation\":\"");
+    mock_buf_add(&x->event, s, n);
+    mock_buf_lit(&x->event, "\"");
+}
+
+
+void
+mock_chat_close(mock_chat_t *x, uint64_t k)
+{
+    size_t       from;
+    mock_buf_t  *b;
+
+    b = &x->event;
+
+    if (x->opt.pad) {
+        mock_chat_padding(x, k);
+    }
+
+    if (x->opt.stamp) {
+        mock_buf_lit(b, ",\"mock\":{\"seq\":");
+        mock_buf_uint(b, k + 1);
+        mock_buf_lit(b, ",\"sent\":");
+        from = b->n;
+        mock_buf_uint(b, (uint64_t) mock_now());
+
+        /* a length that is announced must not depend on the time */
+        if (x->framing == MOCK_FRAMING_LENGTH && b->n - from < 20) {
+            mock_buf_fill(b, ' ', 20 - (b->n - from));
+        }
+
+        mock_buf_lit(b, "}");
+    }
+
+    mock_buf_lit(b, "}");
+    mock_buf_str(b, x->eol);
+    mock_buf_str(b, x->eol);
+}
+
+
+static void
+mock_chat_open(mock_chat_t *x, unsigned choice)
+{
+    mock_buf_add(&x->event, x->lead.p, x->lead.n);
+    mock_buf_lit(&x->event, "{\"index\":");
+    mock_buf_uint(&x->event, choice);
+    mock_buf_lit(&x->event, ",\"delta\":");
+}
+
+
+static void
+mock_chat_end_choice(mock_chat_t *x, const char *finish)
+{
+    mock_buf_lit(&x->event, ",\"finish_reason\":");
+
+    if (finish) {
+        mock_buf_lit(&x->event, "\"");
+        mock_buf_json(&x->event, finish, strlen(finish));
+        mock_buf_lit(&x->event, "\"");
+    } else {
+        mock_buf_lit(&x->event, "null");
+    }
+
+    mock_buf_lit(&x->event, "}]");
+}
+
+
+void
+mock_chat_delta(mock_chat_t *x, unsigned choice, const char *delta, size_t n,
+    const char *finish)
+{
+    x->event.n = 0;
+    x->event_at = 0;
+    mock_chat_open(x, choice);
+    mock_buf_add(&x->event, delta, n);
+    mock_buf_lit(&x->event, ",\"logprobs\":null");
+    mock_chat_end_choice(x, finish);
+    mock_buf_add(&x->event, x->rest.p, x->rest.n);
+    mock_chat_close(x, x->k);
+}
+
+
+static void
+mock_chat_logprobs(mock_chat_t *x, mock_buf_t *b)
+{
+    size_t  i;
+
+    mock_buf_lit(b, "{\"token\":\"");
+    mock_buf_json(b, x->token.p, x->token.n);
+    mock_buf_lit(b, "\",\"logprob\":-0.0025,\"bytes\":[");
+
+    for (i = 0; i < x->token.n; i++) {
+        mock_buf_str(b, i ? "," : "");
+        mock_buf_uint(b, x->token.p[i]);
+    }
+
+    mock_buf_lit(b, "],\"top_logprobs\":[]}");
+}
+
+
+static void
+mock_chat_tokens(mock_chat_t *x, unsigned choice, uint64_t i)
+{
+    uint64_t  k, per;
+
+    per = (uint64_t) x->opt.per_event;
+    x->token.n = 0;
+
+    for (k = i * per; k < (i + 1) * per; k++) {
+        mock_text_token(&x->text, choice, k, &x->token);
+    }
+}
+
+
+static void
+mock_chat_text(mock_chat_t *x, const char *member, unsigned choice,
+    uint64_t i)
+{
+    mock_buf_t  *b;
+
+    b = &x->event;
+    mock_chat_tokens(x, choice, i);
+    mock_chat_open(x, choice);
+    mock_buf_lit(b, "{\"");
+    mock_buf_str(b, member);
+    mock_buf_lit(b, "\":\"");
+    mock_buf_json(b, x->token.p, x->token.n);
+    mock_buf_lit(b, "\"},\"logprobs\":");
+
+    if (x->opt.logprobs && !x->opt.refusal) {
+        mock_buf_lit(b, "{\"content\":[");
+        mock_chat_logprobs(x, b);
+        mock_buf_lit(b, "],\"refusal\":null}");
+    } else {
+        mock_buf_lit(b, "null");
+    }
+
+    mock_chat_end_choice(x, NULL);
+}
+
+
+static void
+mock_chat_arguments(mock_buf_t *b, unsigned fragment, uint64_t call)
+{
+    static const char  *fragments[MOCK_CHAT_FRAGMENTS] = {
+        "{\"location\":", "\"Paris\",\"unit\"", ":\"cel", "sius\",\"n\":"
+    };
+
+    mock_buf_str(b, fragments[fragment]);
+
+    if (fragment == MOCK_CHAT_FRAGMENTS - 1) {
+        mock_buf_uint(b, call);
+        mock_buf_lit(b, "}");
+    }
+}
+
+
+static void
+mock_chat_tool(mock_chat_t *x, unsigned choice, uint64_t i)
+{
+    uint64_t     call;
+    unsigned     fragment;
+    mock_buf_t  *b;
+
+    b = &x->event;
+    call = i / (MOCK_CHAT_FRAGMENTS + 1);
+    fragment = (unsigned) (i % (MOCK_CHAT_FRAGMENTS + 1));
+
+    mock_chat_open(x, choice);
+    mock_buf_lit(b, "{\"tool_calls\":[{\"index\":");
+    mock_buf_uint(b, call);
+
+    if (fragment == 0) {
+        mock_buf_fmt(b, ",\"id\":\"call_mock_%u_%u\",\"type\":\"function\","
+                     "\"function\":{\"name\":\"get_weather\",\"arguments\":"
+                     "\"", choice, (unsigned) call);
+
+    } else {
+        x->token.n = 0;
+        mock_chat_arguments(&x->token, fragment - 1, call);
+        mock_buf_lit(b, ",\"function\":{\"arguments\":\"");
+        mock_buf_json(b, x->token.p, x->token.n);
+    }
+
+    mock_buf_lit(b, "\"}}]},\"logprobs\":null");
+    mock_chat_end_choice(x, NULL);
+}
+
+
+static void
+mock_chat_role(mock_chat_t *x, unsigned choice)
+{
+    mock_chat_open(x, choice);
+
+    if (x->opt.tools && x->opt.tokens == 0) {
+        mock_buf_lit(&x->event, "{\"role\":\"assistant\",\"content\":null,"
+                     "\"refusal\":null},\"logprobs\":null");
+    } else {
+        mock_buf_lit(&x->event, "{\"role\":\"assistant\",\"content\":\"\","
+                     "\"refusal\":null},\"logprobs\":null");
+    }
+
+    mock_chat_end_choice(x, NULL);
+}
+
+
+/* The finish chunk's tail: with usage=finish the usage is in it. */
+static void
+mock_chat_finish(mock_chat_t *x, unsigned choice)
+{
+    mock_chat_open(x, choice);
+    mock_buf_lit(&x->event, "{},\"logprobs\":null");
+    mock_chat_end_choice(x, x->opt.finish);
+
+    if (x->opt.usage == MOCK_USAGE_FINISH && choice == x->req.n - 1) {
+        mock_buf_lit(&x->event, ",\"usage\":");
+        mock_chat_usage(x, &x->event);
+    }
+}
+
+
+/* All tokens of a text, as the inside of a string. */
+static void
+mock_chat_whole(mock_chat_t *x, unsigned choice, int64_t tokens,
+    mock_buf_t *b)
+{
+    int64_t  i;
+
+    for (i = 0; i < tokens && b->n < MOCK_CHAT_JSON_MAX; i++) {
+        mock_chat_tokens(x, choice, (uint64_t) i);
+        mock_buf_json(b, x->token.p, x->token.n);
+    }
+}
+
+
+static void
+mock_chat_message(mock_chat_t *x, unsigned choice, mock_buf_t *b)
+{
+    int64_t   i;
+    unsigned  f;
+
+    mock_buf_lit(b, "\"message\":{\"role\":\"assistant\",\"content\":");
+
+    if (x->opt.tokens == 0 || x->opt.refusal) {
+        mock_buf_lit(b, "null");
+    }
+
+    if (x->opt.tokens) {
+        mock_buf_str(b, x->opt.refusal ? ",\"refusal\":\"" : "\"");
+        mock_chat_whole(x, choice, x->opt.tokens, b);
+        mock_buf_lit(b, "\"");
+    }
+
+    if (!x->opt.refusal || x->opt.tokens == 0) {
+        mock_buf_lit(b, ",\"refusal\":null");
+    }
+
+    if (x->opt.reasoning) {
+        mock_buf_lit(b, ",\"");
+        mock_buf_json(b, x->opt.reasoning_name,
+                      strlen(x->opt.reasoning_name));
+        mock_buf_lit(b, "\":\"");
+        mock_chat_whole(x, choice, x->opt.reasoning, b);
+        mock_buf_lit(b, "\"");
+    }
+
+    for (i = 0; i < x->opt.tools; i++) {
+        mock_buf_fmt(b, "%s{\"id\":\"call_mock_%u_%u\",\"type\":"
+                     "\"function\",\"function\":{\"name\":\"get_weather\","
+                     "\"arguments\":\"", i ? "," : ",\"tool_calls\":[",
+                     choice, (unsigned) i);
+        x->token.n = 0;
+
+        for (f = 0; f < MOCK_CHAT_FRAGMENTS; f++) {
+            mock_chat_arguments(&x->token, f, (uint64_t) i);
+        }
+
+        mock_buf_json(b, x->token.p, x->token.n);
+        mock_buf_lit(b, "\"}}");
+    }
+
+    mock_buf_str(b, x->opt.tools ? "]}" : "}");
+}
+
+
+static void
+mock_chat_json_logprobs(mock_chat_t *x, unsigned choice, mock_buf_t *b)
+{
+    int64_t  k;
+
+    mock_buf_lit(b, ",\"logprobs\":");
+
+    if (!x->opt.logprobs || x->opt.tokens == 0) {
+        mock_buf_lit(b, "null");
+        return;
+    }
+
+    mock_buf_lit(b, "{\"content\":[");
+
+    for (k = 0; k < x->opt.tokens && b->n < MOCK_CHAT_JSON_MAX; k++) {
+        mock_buf_str(b, k ? "," : "");
+        mock_chat_tokens(x, choice, (uint64_t) k);
+        mock_chat_logprobs(x, b);
+    }
+
+    mock_buf_lit(b, "],\"refusal\":null}");
+}
+
+
+static void
+mock_chat_json(mock_chat_t *x)
+{
+    unsigned     i;
+    mock_buf_t  *b;
+
+    b = &x->event;
+    mock_buf_fmt(b, "{\"id\":\"chatcmpl-%s\",\"object\":\"chat.completion\","
+                 "\"created\":%lld,\"model\":\"", x->answer->record->id,
+                 (long long) x->opt.created);
+    mock_buf_add(b, x->req.model.p, x->req.model.n);
+    mock_buf_lit(b, "\",\"choices\":[");
+
+    for (i = 0; i < x->req.n; i++) {
+        mock_buf_fmt(b, "%s{\"index\":%u,", i ? "," : "", i);
+        mock_chat_message(x, i, b);
+        mock_chat_json_logprobs(x, i, b);
+        mock_buf_lit(b, ",\"finish_reason\":\"");
+        mock_buf_json(b, x->opt.finish, strlen(x->opt.finish));
+        mock_buf_lit(b, "\"}");
+    }
+
+    mock_buf_lit(b, "]");
+
+    if (x->opt.usage != MOCK_USAGE_OFF) {
+        mock_buf_lit(b, ",\"usage\":");
+        mock_chat_usage(x, b);
+    }
+
+    mock_buf_lit(b, ",\"service_tier\":\"default\","
+                 "\"system_fingerprint\":\"fp_mock\"}");
+}
+
+
+void
+mock_chat_build(mock_chat_t *x, uint64_t k)
+{
+    int64_t       c;
+    uint64_t      i;
+    unsigned      choice;
+    mock_buf_t   *b;
+    mock_kind_t   kind;
+
+    b = &x->event;
+    b->n = 0;
+    kind = mock_chat_kind(x, k);
+
+    if (kind != MOCK_KIND_BODY) {
+        for (c = 0; c < x->opt.comments; c++) {
+            mock_buf_fmt(b, ": keep-alive%s%s", x->eol, x->eol);
+        }
+    }
+
+    x->event_at = b->n;
+    i = k - (kind ? x->edges[kind - 1] : 0);
+    choice = (unsigned) (i % x->req.n);
+    i /= x->req.n;
+
+    switch (kind) {
+
+    case MOCK_KIND_ROLE:
+        mock_chat_role(x, choice);
+        break;
+
+    case MOCK_KIND_REASONING:
+        mock_chat_text(x, x->opt.reasoning_name, choice, i);
+        break;
+
+    case MOCK_KIND_CONTENT:
+        mock_chat_text(x, x->opt.refusal ? "refusal" : "content", choice, i);
+        break;
+
+    case MOCK_KIND_TOOL:
+        mock_chat_tool(x, choice, i);
+        break;
+
+    case MOCK_KIND_FINISH:
+        mock_chat_finish(x, choice);
+        break;
+
+    case MOCK_KIND_USAGE:
+        mock_buf_add(b, x->lead.p, x->lead.n);
+        mock_buf_lit(b, "],\"usage\":");
+        mock_chat_usage(x, b);
+        mock_chat_close(x, k);
+        return;
+
+    case MOCK_KIND_DONE:
+        mock_buf_fmt(b, "data: [DONE]%s%s", x->eol, x->eol);
+        return;
+
+    default:
+        mock_chat_json(x);
+        return;
+    }
+
+    mock_buf_add(b, x->rest.p, x->rest.n);
+    mock_chat_close(x, k);
+}

@@ -1,0 +1,30 @@
+/*
+ * What the mock needs to know of a chat-completions request.
+ */
+
+#ifndef MOCK_CHAT_REQUEST_H
+#define MOCK_CHAT_REQUEST_H
+
+#include "mock_buf.h"
+
+
+typedef struct {
+    mock_buf_t  model;          /* inside of a JSON string, escaped */
+    mock_buf_t  user;           /* text of the last user message */
+    int         stream;
+    int         include_usage;
+    unsigned    n;              /* choices, 1..128 */
+    size_t      prompt;         /* bytes of the messages */
+} mock_chat_request_t;
+
+/*
+ * Reads a request body.  0; or -1 with a sentence in *err and the member
+ * that is wrong in *param (NULL: the body as such).
+ */
+int mock_chat_request(mock_chat_request_t *r, const unsigned char *p,
+    size_t n, const char **err, const char **param);
+
+void mock_chat_request_free(mock_chat_request_t *r);
+
+
+#endif /* MOCK_CHAT_REQUEST_H */

@@ -1,0 +1,199 @@
+/*
+ * ngx_llm_stream: LLM completion streams through nginx.  This file is the
+ * module's face: its directives and its hooks.  It has no logic of its own;
+ * src/nginx/ngx_llm_stream.h says where which part lives.
+ */
+
+#include "ngx_llm_stream.h"
+
+
+#define NGX_LLM_STREAM_ANY                                                  \
+    NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+
+#define ngx_llm_stream_directive(name, where, set, field, post)             \
+    { ngx_string("llm_stream" name), where, set, NGX_HTTP_LOC_CONF_OFFSET,  \
+      offsetof(ngx_llm_stream_loc_conf_t, field), post }
+
+
+static ngx_command_t  ngx_llm_stream_commands[] = {
+
+    ngx_llm_stream_directive("",
+      NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_HTTP_LMT_CONF|NGX_CONF_TAKE2,
+      ngx_llm_stream_set, dialect, NULL),
+
+    ngx_llm_stream_directive("_client", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_llm_stream_set_client, client, NULL),
+
+    ngx_llm_stream_directive("_model", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot, model, NULL),
+
+    ngx_llm_stream_directive("_param", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE23,
+      ngx_llm_stream_set_param, params, NULL),
+
+    ngx_llm_stream_directive("_prompt", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot, prompt, NULL),
+
+    ngx_llm_stream_directive("_api_key", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_llm_stream_set_api_key, api_key, NULL),
+
+    ngx_llm_stream_directive("_set_header",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE2,
+      ngx_llm_stream_add_header, headers, NULL),
+
+    ngx_llm_stream_directive("_hide_header",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_conf_set_str_array_slot, upstream.hide_headers, NULL),
+
+    ngx_llm_stream_directive("_pass_header",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_llm_stream_pass_header, upstream.pass_headers, NULL),
+
+    ngx_llm_stream_directive("_connect_timeout",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot, upstream.connect_timeout, NULL),
+
+    ngx_llm_stream_directive("_send_timeout",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot, upstream.send_timeout, NULL),
+
+    ngx_llm_stream_directive("_first_token_timeout",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_llm_stream_set_time_or_off, first_token_timeout, NULL),
+
+    ngx_llm_stream_directive("_idle_timeout",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_llm_stream_set_time_or_off, idle_timeout, NULL),
+
+    ngx_llm_stream_directive("_total_timeout",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_llm_stream_set_time_or_off, total_timeout, NULL),
+
+    ngx_llm_stream_directive("_next_upstream",
+      NGX_LLM_STREAM_ANY|NGX_CONF_1MORE,
+      ngx_conf_set_bitmask_slot, next, &ngx_llm_stream_next_masks),
+
+    ngx_llm_stream_directive("_next_upstream_tries",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot, upstream.next_upstream_tries, NULL),
+
+    ngx_llm_stream_directive("_next_upstream_timeout",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot, upstream.next_upstream_timeout, NULL),
+
+    ngx_llm_stream_directive("_intercept_errors",
+      NGX_LLM_STREAM_ANY|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot, intercept_errors, NULL),
+
+    ngx_llm_stream_directive("_ignore_client_abort",
+      NGX_LLM_STREAM_ANY|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot, upstream.ignore_client_abort, NULL),
+
+    ngx_llm_stream_directive("_usage", NGX_LLM_STREAM_ANY|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot, usage, NULL),
+
+    ngx_llm_stream_directive("_gate", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE12,
+      ngx_llm_stream_set_gate, gate, NULL),
+
+    ngx_llm_stream_directive("_heartbeat", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_llm_stream_set_time_or_off, heartbeat, NULL),
+
+    ngx_llm_stream_directive("_buffer_size",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot, upstream.buffer_size, NULL),
+
+    ngx_llm_stream_directive("_max_event_size",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot, max_event_size, NULL),
+
+    ngx_llm_stream_directive("_max_response_size",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot, max_response_size, NULL),
+
+    ngx_llm_stream_directive("_max_depth", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot, max_depth, &ngx_llm_stream_depth_bounds),
+
+    ngx_llm_stream_directive("_ssl_session_reuse",
+      NGX_LLM_STREAM_ANY|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot, upstream.ssl_session_reuse, NULL),
+
+    ngx_llm_stream_directive("_ssl_protocols",
+      NGX_LLM_STREAM_ANY|NGX_CONF_1MORE,
+      ngx_conf_set_bitmask_slot, ssl_protocols,
+      &ngx_llm_stream_ssl_protocols),
+
+    ngx_llm_stream_directive("_ssl_ciphers",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot, ssl_ciphers, NULL),
+
+    ngx_llm_stream_directive("_ssl_name", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot, upstream.ssl_name, NULL),
+
+    ngx_llm_stream_directive("_ssl_server_name",
+      NGX_LLM_STREAM_ANY|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot, upstream.ssl_server_name, NULL),
+
+    ngx_llm_stream_directive("_ssl_verify", NGX_LLM_STREAM_ANY|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot, upstream.ssl_verify, NULL),
+
+    ngx_llm_stream_directive("_ssl_verify_depth",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot, ssl_verify_depth, NULL),
+
+    ngx_llm_stream_directive("_ssl_trusted_certificate",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot, ssl_trusted_certificate, NULL),
+
+    ngx_llm_stream_directive("_ssl_crl", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot, ssl_crl, NULL),
+
+    ngx_llm_stream_directive("_ssl_certificate",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_zero_slot, upstream.ssl_certificate, NULL),
+
+    ngx_llm_stream_directive("_ssl_certificate_key",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_zero_slot, upstream.ssl_certificate_key,
+      NULL),
+
+    ngx_llm_stream_directive("_ssl_password_file",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_llm_stream_ssl_password_file, upstream.ssl_passwords, NULL),
+
+    ngx_llm_stream_directive("_ssl_conf_command",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE2,
+      ngx_conf_set_keyval_slot, ssl_conf_commands,
+      &ngx_llm_stream_ssl_conf_command_post),
+
+    ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_llm_stream_module_ctx = {
+    ngx_llm_stream_add_variables,          /* preconfiguration */
+    ngx_llm_stream_error_init,             /* postconfiguration */
+
+    NULL,                                  /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_llm_stream_create_loc_conf,        /* create location configuration */
+    ngx_llm_stream_merge_loc_conf          /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_llm_stream_module = {
+    NGX_MODULE_V1,
+    &ngx_llm_stream_module_ctx,            /* module context */
+    ngx_llm_stream_commands,               /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};

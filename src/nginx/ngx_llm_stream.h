@@ -1,0 +1,334 @@
+/*
+ * The nginx side: what a location is configured with, and the state of one
+ * request.  The files of this folder share this header; each says on top
+ * which part of the state it owns.
+ *
+ *   handler   a request comes in, its body is read, an upstream is set up
+ *   request   what the client asks, and what the provider is sent instead
+ *   url, ssl  where to
+ *   upstream  nginx's callbacks, and the one place that sees the end of the
+ *             provider's answer
+ *   header    status line and header lines of the answer
+ *   response  what kind of answer it is, the gate, its body through the flow
+ *   out       the sink: buffers to the client
+ *   timer     the one timer of a request
+ *   retry     may another peer be tried
+ *   error     error bodies in the client's dialect
+ *   log       how it ended: one line, the variables' values
+ */
+
+#ifndef NGX_LLM_STREAM_H
+#define NGX_LLM_STREAM_H
+
+#include "ngx_llm_stream_compat.h"
+
+#include "llm_dialect.h"
+#include "llm_flow.h"
+#include "llm_request.h"
+
+
+/* bits of llm_stream_next_upstream */
+#define NGX_LLM_STREAM_NEXT_OFF           0x00000001
+#define NGX_LLM_STREAM_NEXT_ERROR         0x00000002
+#define NGX_LLM_STREAM_NEXT_TIMEOUT       0x00000004
+#define NGX_LLM_STREAM_NEXT_STALE         0x00000008
+#define NGX_LLM_STREAM_NEXT_STREAM_ERROR  0x00000010
+#define NGX_LLM_STREAM_NEXT_INVALID       0x00000020
+#define NGX_LLM_STREAM_NEXT_HTTP_403      0x00000040
+#define NGX_LLM_STREAM_NEXT_HTTP_404      0x00000080
+#define NGX_LLM_STREAM_NEXT_HTTP_408      0x00000100
+#define NGX_LLM_STREAM_NEXT_HTTP_409      0x00000200
+#define NGX_LLM_STREAM_NEXT_HTTP_429      0x00000400
+#define NGX_LLM_STREAM_NEXT_HTTP_500      0x00000800
+#define NGX_LLM_STREAM_NEXT_HTTP_502      0x00001000
+#define NGX_LLM_STREAM_NEXT_HTTP_503      0x00002000
+#define NGX_LLM_STREAM_NEXT_HTTP_504      0x00004000
+#define NGX_LLM_STREAM_NEXT_HTTP_529      0x00008000
+
+#define NGX_LLM_STREAM_GATE_OFF           0
+#define NGX_LLM_STREAM_GATE_EVENT         1
+#define NGX_LLM_STREAM_GATE_CONTENT       2
+
+
+typedef struct {
+    ngx_str_t                   name;
+    ngx_http_complex_value_t    value;
+    ngx_uint_t                  if_absent;
+} ngx_llm_stream_param_t;
+
+
+typedef struct {
+    ngx_str_t                   name;
+    ngx_http_complex_value_t    value;
+} ngx_llm_stream_set_header_t;
+
+
+typedef struct {
+    /*
+     * Three static copies that differ in what nginx's core may retry; see
+     * ngx_llm_stream_retry.c.  "upstream" is the identity of the location
+     * towards the keepalive cache.
+     */
+    ngx_http_upstream_conf_t    upstream;
+    ngx_http_upstream_conf_t    upstream_sent;
+    ngx_http_upstream_conf_t    upstream_resend;
+
+    const llm_dialect_t        *dialect;    /* NULL: not a location of ours */
+    const llm_dialect_t        *client;     /* NULL: auto */
+
+    ngx_http_complex_value_t   *url;        /* with variables, or NULL */
+    ngx_str_t                   schema;
+    ngx_str_t                   host;       /* of the Host header */
+    ngx_str_t                   uri;
+    ngx_uint_t                  ssl;        /* unsigned  ssl:1 */
+
+    ngx_http_complex_value_t   *model;
+    ngx_http_complex_value_t   *prompt;
+    ngx_http_complex_value_t   *api_key;
+    ngx_array_t                *params;     /* ngx_llm_stream_param_t */
+    ngx_array_t                *headers;    /* ngx_llm_stream_set_header_t */
+
+    ngx_msec_t                  first_token_timeout;
+    ngx_msec_t                  idle_timeout;
+    ngx_msec_t                  total_timeout;
+    ngx_msec_t                  heartbeat;
+    ngx_msec_t                  gate_timeout;
+    ngx_uint_t                  gate;
+    ngx_uint_t                  next;       /* NGX_LLM_STREAM_NEXT_* */
+
+    size_t                      max_event_size;
+    size_t                      max_response_size;
+    ngx_uint_t                  max_depth;
+    ngx_flag_t                  usage;
+    ngx_flag_t                  intercept_errors;  /* unset: named pages */
+    ngx_uint_t                  client_set; /* unsigned  client_set:1 */
+
+    ngx_uint_t                  ssl_protocols;
+    ngx_str_t                   ssl_ciphers;
+    ngx_uint_t                  ssl_verify_depth;
+    ngx_str_t                   ssl_trusted_certificate;
+    ngx_str_t                   ssl_crl;
+    ngx_array_t                *ssl_conf_commands;
+} ngx_llm_stream_loc_conf_t;
+
+
+typedef enum {
+    ngx_llm_stream_body_close = 0,
+    ngx_llm_stream_body_length,
+    ngx_llm_stream_body_chunked
+} ngx_llm_stream_framing_e;
+
+
+typedef enum {
+    ngx_llm_stream_wake_none = 0,
+    ngx_llm_stream_wake_open,       /* our timer wants process_held() to run */
+    ngx_llm_stream_wake_closed,     /* the provider closed its connection */
+    ngx_llm_stream_wake_broken      /* it was reset, or TLS failed */
+} ngx_llm_stream_wake_e;
+
+
+/*
+ * All that belongs to one attempt at one peer.  Zeroed as a whole before the
+ * next attempt.
+ */
+typedef struct {
+    ngx_http_status_t           status;
+    ngx_uint_t                  interim;        /* 1xx answers skipped */
+    ngx_uint_t                  nheaders;
+
+    off_t                       length;         /* Content-Length left, -1 */
+    off_t                       bytes;          /* of the body, so far */
+    ngx_llm_stream_framing_e    framing;
+    ngx_http_chunked_t          chunked;
+
+    ngx_str_t                   content_type;
+    time_t                      retry_after;    /* seconds, 0 = not said */
+
+    ngx_recv_pt                 recv;           /* the connection's own */
+    ngx_llm_stream_wake_e       wake;
+
+    ngx_msec_t                  sent_at;
+    ngx_msec_t                  header_at;
+    ngx_msec_t                  done_at;
+
+    llm_flow_t                  flow;
+    llm_block_t                 error_body;     /* of an answer >= 400 */
+    llm_fault_t                 fault;
+    ngx_uint_t                  error_status;   /* >= 400: the provider's */
+
+    off_t                       drained;
+
+    unsigned                    sent:1;
+    unsigned                    started:1;      /* a byte of the answer came */
+    unsigned                    header_done:1;
+    unsigned                    flow_live:1;
+    unsigned                    flow_done:1;    /* terminator passed on */
+    unsigned                    body_end:1;     /* framing says: all of it */
+    unsigned                    ended:1;        /* nothing more is written */
+    unsigned                    open:1;         /* the gate */
+    unsigned                    release:1;      /* it opens whatever came */
+    unsigned                    primed:1;       /* held output is to be
+                                                   written */
+    unsigned                    leftover:1;     /* bytes after the answer */
+    unsigned                    connection_close:1;
+    unsigned                    has_length:1;
+    unsigned                    encoded:1;
+    unsigned                    no_retry:1;     /* x-should-retry: false */
+} ngx_llm_stream_attempt_t;
+
+
+typedef struct {
+    /* first: nginx's debug log reads ev->data as a connection */
+    ngx_http_request_t         *request;
+    ngx_llm_stream_loc_conf_t  *conf;
+    const llm_dialect_t        *client;
+
+    ngx_llm_stream_attempt_t    a;
+
+    /* the client's request */
+    ngx_str_t                   body;
+    llm_request_t               req;
+    ngx_str_t                   request_model;  /* decoded, or empty */
+    ngx_str_t                   model;          /* sent upstream */
+    ngx_str_t                   member;         /* what a 400 complains of */
+    ngx_str_t                   host;
+    ngx_str_t                   uri;
+    llm_block_t                 prompt;
+    llm_plan_t                  plan;
+    ngx_chain_t                *request_bufs;
+    llm_alloc_t                 alloc;
+
+    /* the sink */
+    llm_out_t                   out;
+    ngx_chain_t                *out_tail;       /* of u->out_bufs */
+    ngx_buf_t                  *out_buf;        /* being written to */
+    ngx_buf_t                  *out_ref;        /* refers to u->buffer */
+    size_t                      out_bytes;      /* of the answer, so far */
+
+    ngx_event_t                 timer;
+    ngx_msec_t                  start;
+    ngx_msec_t                  written_at;     /* last output */
+
+    /* how it ended */
+    llm_measure_t               measure;
+    ngx_msec_t                  duration;
+    llm_fault_t                 fault;
+    ngx_str_t                   end;
+
+    ngx_buf_t                  *error;          /* body put in place of
+                                                   nginx's own error page */
+
+    unsigned                    stream:1;       /* the client gets a stream */
+    unsigned                    ask_stream:1;   /* the provider is asked */
+    unsigned                    ask_usage:1;    /* by us, not the client */
+    unsigned                    key_ours:1;
+    unsigned                    response:1;     /* the answer is ours */
+    unsigned                    finished:1;
+    unsigned                    error_sent:1;
+    unsigned                    plan_live:1;
+} ngx_llm_stream_ctx_t;
+
+
+extern ngx_module_t  ngx_llm_stream_module;
+
+
+/* handler */
+ngx_int_t ngx_llm_stream_handler(ngx_http_request_t *r);
+ngx_llm_stream_ctx_t *ngx_llm_stream_create_ctx(ngx_http_request_t *r);
+
+/* request: reads the client's body, plans the provider's */
+ngx_int_t ngx_llm_stream_read_request(ngx_llm_stream_ctx_t *ctx);
+ngx_int_t ngx_llm_stream_plan_request(ngx_llm_stream_ctx_t *ctx);
+const llm_dialect_t *ngx_llm_stream_client(ngx_http_request_t *r,
+    ngx_llm_stream_loc_conf_t *llcf);
+
+/* send: the bytes of the request */
+ngx_int_t ngx_llm_stream_build_request(ngx_llm_stream_ctx_t *ctx);
+
+/* url */
+char *ngx_llm_stream_url(ngx_conf_t *cf, ngx_llm_stream_loc_conf_t *llcf,
+    ngx_str_t *url);
+ngx_int_t ngx_llm_stream_eval_url(ngx_llm_stream_ctx_t *ctx);
+
+/* upstream */
+void ngx_llm_stream_init_upstream(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_watch(ngx_llm_stream_ctx_t *ctx);
+ngx_uint_t ngx_llm_stream_woken(ngx_llm_stream_ctx_t *ctx);
+
+/* header */
+ngx_int_t ngx_llm_stream_process_status_line(ngx_http_request_t *r);
+
+/* response */
+ngx_int_t ngx_llm_stream_response(ngx_llm_stream_ctx_t *ctx);
+ngx_int_t ngx_llm_stream_process_held(ngx_http_request_t *r);
+ngx_int_t ngx_llm_stream_feed(ngx_llm_stream_ctx_t *ctx, ngx_buf_t *b);
+void ngx_llm_stream_eof(ngx_llm_stream_ctx_t *ctx, llm_eof_t how);
+void ngx_llm_stream_end(ngx_llm_stream_ctx_t *ctx);
+ngx_int_t ngx_llm_stream_open(ngx_llm_stream_ctx_t *ctx, ngx_uint_t status);
+
+/* out */
+void ngx_llm_stream_out_init(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_out_begin(ngx_llm_stream_ctx_t *ctx);
+ngx_int_t ngx_llm_stream_out_end(ngx_llm_stream_ctx_t *ctx);
+llm_rc_t ngx_llm_stream_out_pass(void *data, const llm_u8 *p, size_t n);
+void ngx_llm_stream_out_drop(ngx_llm_stream_ctx_t *ctx);
+
+/* timer */
+void ngx_llm_stream_timer_init(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_timer_update(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_timer_stop(ngx_llm_stream_ctx_t *ctx);
+
+/* retry */
+char *ngx_llm_stream_next_merge(ngx_llm_stream_loc_conf_t *llcf);
+void ngx_llm_stream_retry_sent(ngx_llm_stream_ctx_t *ctx);
+ngx_uint_t ngx_llm_stream_retry(ngx_llm_stream_ctx_t *ctx, ngx_uint_t bit);
+ngx_uint_t ngx_llm_stream_retry_status(ngx_llm_stream_ctx_t *ctx,
+    ngx_uint_t status);
+ngx_uint_t ngx_llm_stream_intercepts(ngx_llm_stream_ctx_t *ctx,
+    ngx_uint_t status);
+
+/* error */
+ngx_int_t ngx_llm_stream_error_init(ngx_conf_t *cf);
+void ngx_llm_stream_provider_error(ngx_llm_stream_ctx_t *ctx,
+    llm_out_t *out);
+
+/* log */
+void ngx_llm_stream_finish(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc);
+
+/* variables */
+ngx_int_t ngx_llm_stream_add_variables(ngx_conf_t *cf);
+
+/* ssl */
+ngx_int_t ngx_llm_stream_merge_ssl(ngx_conf_t *cf,
+    ngx_llm_stream_loc_conf_t *prev, ngx_llm_stream_loc_conf_t *conf);
+ngx_int_t ngx_llm_stream_set_ssl(ngx_conf_t *cf,
+    ngx_llm_stream_loc_conf_t *conf);
+char *ngx_llm_stream_ssl_password_file(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+extern ngx_conf_bitmask_t  ngx_llm_stream_ssl_protocols[];
+extern ngx_conf_post_t  ngx_llm_stream_ssl_conf_command_post;
+
+/* conf */
+void *ngx_llm_stream_create_loc_conf(ngx_conf_t *cf);
+char *ngx_llm_stream_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+char *ngx_llm_stream_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_llm_stream_set_client(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_llm_stream_set_param(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_llm_stream_set_api_key(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_llm_stream_add_header(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_llm_stream_pass_header(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_llm_stream_set_time_or_off(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_llm_stream_set_gate(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+extern ngx_conf_bitmask_t  ngx_llm_stream_next_masks[];
+extern ngx_conf_num_bounds_t  ngx_llm_stream_depth_bounds;
+
+
+#endif /* NGX_LLM_STREAM_H */

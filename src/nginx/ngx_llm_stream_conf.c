@@ -1,0 +1,766 @@
+/*
+ * The configuration of a location: defaults, merge, and the setters of the
+ * directives that nginx's own slots cannot set.  Setters return what is wrong
+ * ("is duplicate"); nginx prefixes the directive and its line.
+ */
+
+#include "ngx_llm_stream.h"
+
+#include "llm_json.h"
+
+
+static char *ngx_llm_stream_merge_handler(ngx_conf_t *cf,
+    ngx_llm_stream_loc_conf_t *prev, ngx_llm_stream_loc_conf_t *conf);
+static char *ngx_llm_stream_merge_upstream(ngx_conf_t *cf,
+    ngx_llm_stream_loc_conf_t *prev, ngx_llm_stream_loc_conf_t *conf);
+static void ngx_llm_stream_merge_times(ngx_llm_stream_loc_conf_t *prev,
+    ngx_llm_stream_loc_conf_t *conf);
+static char *ngx_llm_stream_compile(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_complex_value_t *cv);
+static const llm_dialect_t *ngx_llm_stream_dialect(ngx_conf_t *cf,
+    ngx_str_t *name);
+static char *ngx_llm_stream_read_key(ngx_conf_t *cf, ngx_str_t *path,
+    ngx_str_t *key);
+static char *ngx_llm_stream_check_key(ngx_str_t *key);
+
+
+ngx_conf_bitmask_t  ngx_llm_stream_next_masks[] = {
+    { ngx_string("off"), NGX_LLM_STREAM_NEXT_OFF },
+    { ngx_string("error"), NGX_LLM_STREAM_NEXT_ERROR },
+    { ngx_string("timeout"), NGX_LLM_STREAM_NEXT_TIMEOUT },
+    { ngx_string("stale"), NGX_LLM_STREAM_NEXT_STALE },
+    { ngx_string("stream_error"), NGX_LLM_STREAM_NEXT_STREAM_ERROR },
+    { ngx_string("invalid"), NGX_LLM_STREAM_NEXT_INVALID },
+    { ngx_string("http_403"), NGX_LLM_STREAM_NEXT_HTTP_403 },
+    { ngx_string("http_404"), NGX_LLM_STREAM_NEXT_HTTP_404 },
+    { ngx_string("http_408"), NGX_LLM_STREAM_NEXT_HTTP_408 },
+    { ngx_string("http_409"), NGX_LLM_STREAM_NEXT_HTTP_409 },
+    { ngx_string("http_429"), NGX_LLM_STREAM_NEXT_HTTP_429 },
+    { ngx_string("http_500"), NGX_LLM_STREAM_NEXT_HTTP_500 },
+    { ngx_string("http_502"), NGX_LLM_STREAM_NEXT_HTTP_502 },
+    { ngx_string("http_503"), NGX_LLM_STREAM_NEXT_HTTP_503 },
+    { ngx_string("http_504"), NGX_LLM_STREAM_NEXT_HTTP_504 },
+    { ngx_string("http_529"), NGX_LLM_STREAM_NEXT_HTTP_529 },
+    { ngx_null_string, 0 }
+};
+
+
+ngx_conf_num_bounds_t  ngx_llm_stream_depth_bounds = {
+    ngx_conf_check_num_bounds, 8, LLM_JSON_DEPTH_MAX
+};
+
+
+/* What pass_header can never let through: it could steer nginx or the
+ * browser, or describes bytes that are not sent. */
+
+static ngx_str_t  ngx_llm_stream_never[] = {
+    ngx_string("x-accel-"),
+    ngx_string("set-cookie"),
+    ngx_string("access-control-"),
+    ngx_string("location"),
+    ngx_string("refresh"),
+    ngx_string("content-encoding"),
+    ngx_string("content-length"),
+    ngx_string("content-type"),
+    ngx_string("transfer-encoding"),
+    ngx_string("connection"),
+    ngx_string("keep-alive"),
+    ngx_string("upgrade"),
+    ngx_string("trailer"),
+    ngx_string("alt-svc"),
+    ngx_string("strict-transport-security"),
+    ngx_null_string
+};
+
+
+void *
+ngx_llm_stream_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_llm_stream_loc_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_llm_stream_loc_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     conf->dialect = NULL;
+     *     conf->client = NULL;
+     *     conf->url = NULL;
+     *     conf->ssl = 0;
+     *     conf->next = 0;
+     *     conf->ssl_protocols = 0;
+     *     conf->ssl_ciphers = { 0, NULL };
+     *     conf->ssl_trusted_certificate = { 0, NULL };
+     *     conf->ssl_crl = { 0, NULL };
+     *     conf->upstream.limit_rate, .pass_trailers, .pass_early_hints,
+     *     .socket_rcvbuf, .socket_sndbuf, .ssl_certificate_cache = 0;
+     */
+
+    conf->upstream.connect_timeout = NGX_CONF_UNSET_MSEC;
+    conf->upstream.send_timeout = NGX_CONF_UNSET_MSEC;
+    conf->upstream.next_upstream_timeout = NGX_CONF_UNSET_MSEC;
+    conf->upstream.next_upstream_tries = NGX_CONF_UNSET_UINT;
+    conf->upstream.buffer_size = NGX_CONF_UNSET_SIZE;
+    conf->upstream.ignore_client_abort = NGX_CONF_UNSET;
+    conf->upstream.hide_headers = NGX_CONF_UNSET_PTR;
+    conf->upstream.pass_headers = NGX_CONF_UNSET_PTR;
+
+    conf->upstream.ssl_session_reuse = NGX_CONF_UNSET;
+    conf->upstream.ssl_name = NGX_CONF_UNSET_PTR;
+    conf->upstream.ssl_server_name = NGX_CONF_UNSET;
+    conf->upstream.ssl_verify = NGX_CONF_UNSET;
+    conf->upstream.ssl_certificate = NGX_CONF_UNSET_PTR;
+    conf->upstream.ssl_certificate_key = NGX_CONF_UNSET_PTR;
+    conf->upstream.ssl_passwords = NGX_CONF_UNSET_PTR;
+    conf->ssl_verify_depth = NGX_CONF_UNSET_UINT;
+    conf->ssl_conf_commands = NGX_CONF_UNSET_PTR;
+
+    conf->model = NGX_CONF_UNSET_PTR;
+    conf->prompt = NGX_CONF_UNSET_PTR;
+    conf->api_key = NGX_CONF_UNSET_PTR;
+    conf->params = NGX_CONF_UNSET_PTR;
+    conf->headers = NGX_CONF_UNSET_PTR;
+
+    conf->first_token_timeout = NGX_CONF_UNSET_MSEC;
+    conf->idle_timeout = NGX_CONF_UNSET_MSEC;
+    conf->total_timeout = NGX_CONF_UNSET_MSEC;
+    conf->heartbeat = NGX_CONF_UNSET_MSEC;
+    conf->gate_timeout = NGX_CONF_UNSET_MSEC;
+    conf->gate = NGX_CONF_UNSET_UINT;
+
+    conf->max_event_size = NGX_CONF_UNSET_SIZE;
+    conf->max_response_size = NGX_CONF_UNSET_SIZE;
+    conf->max_depth = NGX_CONF_UNSET_UINT;
+    conf->usage = NGX_CONF_UNSET;
+    conf->intercept_errors = NGX_CONF_UNSET;
+
+    /* the hardcoded values */
+
+    conf->upstream.buffering = 0;
+    conf->upstream.change_buffering = 0;
+    conf->upstream.request_buffering = 1;
+    conf->upstream.cyclic_temp_file = 0;
+    conf->upstream.pass_request_headers = 1;
+    conf->upstream.pass_request_body = 1;
+    conf->upstream.ignore_headers = 0xffffffff;     /* X-Accel-* and all */
+    ngx_str_set(&conf->upstream.module, "llm_stream");
+
+    return conf;
+}
+
+
+char *
+ngx_llm_stream_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    char                       *rv;
+    ngx_llm_stream_loc_conf_t  *prev = parent;
+    ngx_llm_stream_loc_conf_t  *conf = child;
+
+    rv = ngx_llm_stream_merge_handler(cf, prev, conf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    ngx_llm_stream_merge_times(prev, conf);
+
+    ngx_conf_merge_ptr_value(conf->model, prev->model, NULL);
+    ngx_conf_merge_ptr_value(conf->prompt, prev->prompt, NULL);
+    ngx_conf_merge_ptr_value(conf->api_key, prev->api_key, NULL);
+    ngx_conf_merge_ptr_value(conf->params, prev->params, NULL);
+    ngx_conf_merge_ptr_value(conf->headers, prev->headers, NULL);
+
+    ngx_conf_merge_size_value(conf->max_event_size, prev->max_event_size,
+                              1024 * 1024);
+    ngx_conf_merge_size_value(conf->max_response_size,
+                              prev->max_response_size, 1024 * 1024);
+    ngx_conf_merge_uint_value(conf->max_depth, prev->max_depth,
+                              LLM_JSON_DEPTH);
+    ngx_conf_merge_value(conf->usage, prev->usage, 1);
+    ngx_conf_merge_value(conf->intercept_errors, prev->intercept_errors,
+                         NGX_CONF_UNSET);
+
+    ngx_conf_merge_bitmask_value(conf->next, prev->next,
+                                 (NGX_CONF_BITMASK_SET
+                                  |NGX_LLM_STREAM_NEXT_ERROR
+                                  |NGX_LLM_STREAM_NEXT_TIMEOUT
+                                  |NGX_LLM_STREAM_NEXT_STALE));
+
+    if (conf->next & NGX_LLM_STREAM_NEXT_OFF) {
+        conf->next = NGX_CONF_BITMASK_SET|NGX_LLM_STREAM_NEXT_OFF;
+    }
+
+    return ngx_llm_stream_merge_upstream(cf, prev, conf);
+}
+
+
+/* The handler itself is inherited by "if" and "limit_except" only. */
+
+static char *
+ngx_llm_stream_merge_handler(ngx_conf_t *cf, ngx_llm_stream_loc_conf_t *prev,
+    ngx_llm_stream_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if ((clcf->noname || clcf->lmt_excpt) && conf->dialect == NULL) {
+        conf->dialect = prev->dialect;
+        conf->upstream.upstream = prev->upstream.upstream;
+        conf->url = prev->url;
+        conf->schema = prev->schema;
+        conf->host = prev->host;
+        conf->uri = prev->uri;
+        conf->ssl = prev->ssl;
+    }
+
+    if (clcf->lmt_excpt && clcf->handler == NULL && conf->dialect) {
+        clcf->handler = ngx_llm_stream_handler;
+    }
+
+    if (!conf->client_set) {
+        conf->client = prev->client;
+        conf->client_set = prev->client_set;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_llm_stream_merge_times(ngx_llm_stream_loc_conf_t *prev,
+    ngx_llm_stream_loc_conf_t *conf)
+{
+    ngx_conf_merge_msec_value(conf->first_token_timeout,
+                              prev->first_token_timeout, 120000);
+    ngx_conf_merge_msec_value(conf->idle_timeout, prev->idle_timeout, 60000);
+    ngx_conf_merge_msec_value(conf->total_timeout, prev->total_timeout,
+                              1800000);
+    ngx_conf_merge_msec_value(conf->heartbeat, prev->heartbeat, 15000);
+
+    if (conf->gate == NGX_CONF_UNSET_UINT) {
+        conf->gate = prev->gate;
+        conf->gate_timeout = prev->gate_timeout;
+    }
+
+    ngx_conf_init_uint_value(conf->gate, NGX_LLM_STREAM_GATE_EVENT);
+    ngx_conf_init_msec_value(conf->gate_timeout, 0);
+}
+
+
+static char *
+ngx_llm_stream_merge_upstream(ngx_conf_t *cf,
+    ngx_llm_stream_loc_conf_t *prev, ngx_llm_stream_loc_conf_t *conf)
+{
+    ngx_hash_init_t  hash;
+
+    static ngx_str_t  hide[] = { ngx_null_string };
+
+    ngx_conf_merge_msec_value(conf->upstream.connect_timeout,
+                              prev->upstream.connect_timeout, 5000);
+    ngx_conf_merge_msec_value(conf->upstream.send_timeout,
+                              prev->upstream.send_timeout, 60000);
+    ngx_conf_merge_msec_value(conf->upstream.next_upstream_timeout,
+                              prev->upstream.next_upstream_timeout, 0);
+    ngx_conf_merge_uint_value(conf->upstream.next_upstream_tries,
+                              prev->upstream.next_upstream_tries, 0);
+    ngx_conf_merge_size_value(conf->upstream.buffer_size,
+                              prev->upstream.buffer_size, 16384);
+    ngx_conf_merge_value(conf->upstream.ignore_client_abort,
+                         prev->upstream.ignore_client_abort, 0);
+
+    /* all limits in time after the request was sent are ours */
+
+    conf->upstream.read_timeout = NGX_MAX_INT32_VALUE / 2;
+
+    if (conf->upstream.buffer_size < 1024) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"llm_stream_buffer_size\" must be at least 1k");
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_llm_stream_merge_ssl(cf, prev, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    hash.max_size = 512;
+    hash.bucket_size = ngx_align(64, ngx_cacheline_size);
+    hash.name = "llm_stream_headers_hash";
+
+    if (ngx_http_upstream_hide_headers_hash(cf, &conf->upstream,
+                                            &prev->upstream, hide, &hash)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->dialect == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    if ((conf->ssl || conf->url)
+        && ngx_llm_stream_set_ssl(cf, conf) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_llm_stream_next_merge(conf);
+}
+
+
+/* llm_stream <dialect> <url> */
+
+char *
+ngx_llm_stream_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_llm_stream_loc_conf_t *llcf = conf;
+
+    ngx_str_t                 *value;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (llcf->dialect) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    llcf->dialect = ngx_llm_stream_dialect(cf, &value[1]);
+    if (llcf->dialect == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (llcf->dialect->decode == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "dialect \"%V\" is one of clients only",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_llm_stream_handler;
+
+    if (ngx_http_script_variables_count(&value[2]) == 0) {
+        return ngx_llm_stream_url(cf, llcf, &value[2]);
+    }
+
+    llcf->url = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (llcf->url == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_llm_stream_compile(cf, &value[2], llcf->url);
+}
+
+
+char *
+ngx_llm_stream_set_client(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_llm_stream_loc_conf_t *llcf = conf;
+
+    ngx_str_t  *value;
+
+    if (llcf->client_set) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    llcf->client_set = 1;
+
+    if (ngx_strcmp(value[1].data, "auto") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    llcf->client = ngx_llm_stream_dialect(cf, &value[1]);
+
+    return llcf->client ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* llm_stream_param <name> <json> [if_absent] */
+
+char *
+ngx_llm_stream_set_param(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_llm_stream_loc_conf_t *llcf = conf;
+
+    llm_json_t               json;
+    ngx_str_t               *value;
+    llm_slice_t              raw;
+    ngx_llm_stream_param_t  *param;
+
+    value = cf->args->elts;
+
+    if (llcf->params == NGX_CONF_UNSET_PTR) {
+        llcf->params = ngx_array_create(cf->pool, 4,
+                                        sizeof(ngx_llm_stream_param_t));
+        if (llcf->params == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    param = ngx_array_push(llcf->params);
+    if (param == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(param, sizeof(ngx_llm_stream_param_t));
+    param->name = value[1];
+
+    if (cf->args->nelts == 4) {
+        if (ngx_strcmp(value[3].data, "if_absent") != 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\"", &value[3]);
+            return NGX_CONF_ERROR;
+        }
+
+        param->if_absent = 1;
+    }
+
+    if (ngx_http_script_variables_count(&value[2]) == 0) {
+        llm_json_init(&json, value[2].data, value[2].len, LLM_JSON_DEPTH);
+
+        if (llm_json_skip(&json, &raw) == LLM_JSON_ERROR
+            || llm_json_next(&json) != LLM_JSON_END)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "value \"%V\" is not valid JSON", &value[2]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return ngx_llm_stream_compile(cf, &value[2], &param->value);
+}
+
+
+/* llm_stream_api_key file:PATH | env:NAME | value | off */
+
+char *
+ngx_llm_stream_set_api_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_llm_stream_loc_conf_t *llcf = conf;
+
+    char       *rv, *env;
+    ngx_str_t  *value, name, key;
+
+    if (llcf->api_key != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        llcf->api_key = NULL;
+        return NGX_CONF_OK;
+    }
+
+    llcf->api_key = ngx_pcalloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (llcf->api_key == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_strncmp(value[1].data, "file:", 5) == 0) {
+        name.data = value[1].data + 5;
+        name.len = value[1].len - 5;
+
+        rv = ngx_llm_stream_read_key(cf, &name, &key);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+
+    } else if (ngx_strncmp(value[1].data, "env:", 4) == 0) {
+        env = getenv((char *) value[1].data + 4);
+        if (env == NULL) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "environment variable \"%s\" is not set",
+                               value[1].data + 4);
+            return NGX_CONF_ERROR;
+        }
+
+        key.len = ngx_strlen(env);
+        key.data = ngx_pnalloc(cf->pool, key.len + 1);
+        if (key.data == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        ngx_memcpy(key.data, env, key.len + 1);
+
+    } else if (ngx_http_script_variables_count(&value[1])) {
+        return ngx_llm_stream_compile(cf, &value[1], llcf->api_key);
+
+    } else {
+        key = value[1];
+    }
+
+    /* never compiled: a "$" in a secret is a "$" */
+
+    llcf->api_key->value = key;
+
+    return ngx_llm_stream_check_key(&key);
+}
+
+
+static char *
+ngx_llm_stream_read_key(ngx_conf_t *cf, ngx_str_t *path, ngx_str_t *key)
+{
+    u_char      buf[4096];
+    ssize_t     n;
+    ngx_fd_t    fd;
+
+    if (ngx_conf_full_name(cf->cycle, path, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    fd = ngx_open_file(path->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+    if (fd == NGX_INVALID_FILE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_open_file_n " \"%V\" failed", path);
+        return NGX_CONF_ERROR;
+    }
+
+    n = ngx_read_fd(fd, buf, sizeof(buf));
+
+    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
+        ngx_conf_log_error(NGX_LOG_ALERT, cf, ngx_errno,
+                           ngx_close_file_n " \"%V\" failed", path);
+    }
+
+    if (n < 0) {
+        ngx_conf_log_error(NGX_LOG_CRIT, cf, ngx_errno,
+                           ngx_read_fd_n " \"%V\" failed", path);
+        return NGX_CONF_ERROR;
+    }
+
+    if (n == sizeof(buf)) {
+        return "has a key file that is too large";
+    }
+
+    while (n && (buf[n - 1] == LF || buf[n - 1] == CR || buf[n - 1] == ' ')) {
+        n--;
+    }
+
+    key->len = n;
+    key->data = ngx_pnalloc(cf->pool, n + 1);
+    if (key->data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memcpy(key->data, buf, n);
+    key->data[n] = '\0';
+    ngx_explicit_memzero(buf, sizeof(buf));
+
+    return NGX_CONF_OK;
+}
+
+
+/* The message must not quote it. */
+
+static char *
+ngx_llm_stream_check_key(ngx_str_t *key)
+{
+    size_t  i;
+
+    if (key->len == 0) {
+        return "has an empty key";
+    }
+
+    for (i = 0; i < key->len; i++) {
+        if (key->data[i] <= 0x20 || key->data[i] >= 0x7f) {
+            return "has a key with a space, a control or a non-ASCII byte";
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* llm_stream_set_header <name> <value> */
+
+char *
+ngx_llm_stream_add_header(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_llm_stream_loc_conf_t *llcf = conf;
+
+    size_t                        i;
+    ngx_str_t                    *value;
+    ngx_llm_stream_set_header_t  *h;
+
+    value = cf->args->elts;
+
+    if (llcf->headers == NGX_CONF_UNSET_PTR) {
+        llcf->headers = ngx_array_create(cf->pool, 4,
+                                        sizeof(ngx_llm_stream_set_header_t));
+        if (llcf->headers == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    for (i = 0; i < value[1].len; i++) {
+        if (value[1].data[i] <= 0x20 || value[1].data[i] >= 0x7f
+            || value[1].data[i] == ':')
+        {
+            return "has an invalid header name";
+        }
+    }
+
+    if (value[1].len == 0
+        || ngx_strcasecmp(value[1].data, (u_char *) "Content-Length") == 0
+        || ngx_strcasecmp(value[1].data, (u_char *) "Transfer-Encoding") == 0
+        || ngx_strcasecmp(value[1].data, (u_char *) "Connection") == 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the header \"%V\" cannot be set", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    h = ngx_array_push(llcf->headers);
+    if (h == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_llm_stream_set_header_t));
+    h->name = value[1];
+
+    return ngx_llm_stream_compile(cf, &value[2], &h->value);
+}
+
+
+char *
+ngx_llm_stream_pass_header(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t  *value, *s;
+
+    value = cf->args->elts;
+
+    for (s = ngx_llm_stream_never; s->len; s++) {
+        if ((value[1].len == s->len
+             || (value[1].len > s->len && s->data[s->len - 1] == '-'))
+            && ngx_strncasecmp(value[1].data, s->data, s->len) == 0)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "the header \"%V\" of a provider never passes",
+                               &value[1]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return ngx_conf_set_str_array_slot(cf, cmd, conf);
+}
+
+
+/* A time at cmd->offset, or "off", which is 0. */
+
+char *
+ngx_llm_stream_set_time_or_off(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char        *p = conf;
+    ngx_msec_t  *field;
+    ngx_str_t   *value;
+
+    field = (ngx_msec_t *) (p + cmd->offset);
+
+    if (*field != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        *field = 0;
+        return NGX_CONF_OK;
+    }
+
+    *field = ngx_parse_time(&value[1], 0);
+
+    if (*field == (ngx_msec_t) NGX_ERROR) {
+        return "invalid value";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* llm_stream_gate off | event | content [timeout] */
+
+char *
+ngx_llm_stream_set_gate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_llm_stream_loc_conf_t *llcf = conf;
+
+    ngx_str_t  *value;
+
+    if (llcf->gate != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    llcf->gate_timeout = 0;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        llcf->gate = NGX_LLM_STREAM_GATE_OFF;
+
+    } else if (ngx_strcmp(value[1].data, "event") == 0) {
+        llcf->gate = NGX_LLM_STREAM_GATE_EVENT;
+
+    } else if (ngx_strcmp(value[1].data, "content") == 0) {
+        llcf->gate = NGX_LLM_STREAM_GATE_CONTENT;
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid value \"%V\"",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (cf->args->nelts == 2) {
+        return NGX_CONF_OK;
+    }
+
+    if (llcf->gate != NGX_LLM_STREAM_GATE_CONTENT) {
+        return "takes a timeout with \"content\" only";
+    }
+
+    llcf->gate_timeout = ngx_parse_time(&value[2], 0);
+
+    if (llcf->gate_timeout == (ngx_msec_t) NGX_ERROR) {
+        return "has an invalid timeout";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_llm_stream_compile(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_complex_value_t *cv)
+{
+    ngx_http_compile_complex_value_t  ccv;
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = value;
+    ccv.complex_value = cv;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static const llm_dialect_t *
+ngx_llm_stream_dialect(ngx_conf_t *cf, ngx_str_t *name)
+{
+    const llm_dialect_t  *dialect;
+
+    dialect = llm_dialect_find(name->data, name->len);
+
+    if (dialect == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "unknown dialect \"%V\"",
+                           name);
+    }
+
+    return dialect;
+}

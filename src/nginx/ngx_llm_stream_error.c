@@ -1,0 +1,291 @@
+/*
+ * Error bodies.  Whoever finds the error, the module, nginx's upstream code,
+ * limit_req or a body that is too large, a client of a completion API must
+ * get JSON in its dialect, not HTML.  nginx makes its error pages far from
+ * here, so a header and a body filter put ours in their place; error_page
+ * has had its turn by then.  The body is one fixed sentence per fault: no
+ * text of the provider, no name of an upstream.
+ */
+
+#include "ngx_llm_stream.h"
+
+#include "llm_json.h"
+#include "llm_utf8.h"
+
+
+static ngx_int_t ngx_llm_stream_header_filter(ngx_http_request_t *r);
+static ngx_int_t ngx_llm_stream_body_filter(ngx_http_request_t *r,
+    ngx_chain_t *in);
+static ngx_uint_t ngx_llm_stream_is_error_page(ngx_http_request_t *r);
+static ngx_int_t ngx_llm_stream_make_error(ngx_llm_stream_ctx_t *ctx);
+static llm_rc_t ngx_llm_stream_error_more(llm_out_t *out);
+static ngx_int_t ngx_llm_stream_add_retry_after(ngx_http_request_t *r,
+    ngx_llm_stream_ctx_t *ctx);
+
+
+static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
+
+
+ngx_int_t
+ngx_llm_stream_error_init(ngx_conf_t *cf)
+{
+    ngx_http_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_llm_stream_header_filter;
+
+    ngx_http_next_body_filter = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = ngx_llm_stream_body_filter;
+
+    return NGX_OK;
+}
+
+
+/* Runs for every response of the server; acts on nginx's own error pages in
+ * locations of ours. */
+
+static ngx_int_t
+ngx_llm_stream_header_filter(ngx_http_request_t *r)
+{
+    ngx_llm_stream_ctx_t       *ctx;
+    ngx_llm_stream_loc_conf_t  *llcf;
+
+    llcf = ngx_http_get_module_loc_conf(r, ngx_llm_stream_module);
+
+    if (llcf->dialect == NULL || r != r->main) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llm_stream_module);
+
+    if ((ctx && ctx->response) || !ngx_llm_stream_is_error_page(r)) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    if (ctx == NULL) {
+        ctx = ngx_llm_stream_create_ctx(r);
+        if (ctx == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ngx_llm_stream_make_error(ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+/* Runs for every piece of every response: one test when it is not ours. */
+
+static ngx_int_t
+ngx_llm_stream_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_chain_t            out, *cl;
+    ngx_llm_stream_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llm_stream_module);
+
+    if (ctx == NULL || ctx->error == NULL || in == NULL) {
+        return ngx_http_next_body_filter(r, in);
+    }
+
+    for (cl = in; cl; cl = cl->next) {
+        cl->buf->pos = cl->buf->last;
+    }
+
+    if (ctx->error_sent) {
+        return NGX_OK;
+    }
+
+    ctx->error_sent = 1;
+
+    out.buf = ctx->error;
+    out.next = NULL;
+
+    return ngx_http_next_body_filter(r, &out);
+}
+
+
+/* A page of ngx_http_send_special_response(), not the text of a "return". */
+
+static ngx_uint_t
+ngx_llm_stream_is_error_page(ngx_http_request_t *r)
+{
+    return r->headers_out.status >= NGX_HTTP_BAD_REQUEST
+           && r->headers_out.content_type.len == sizeof("text/html") - 1
+           && ngx_memcmp(r->headers_out.content_type.data, "text/html",
+                         sizeof("text/html") - 1)
+              == 0;
+}
+
+
+static ngx_int_t
+ngx_llm_stream_make_error(ngx_llm_stream_ctx_t *ctx)
+{
+    u_char                  *p;
+    llm_out_t                out;
+    ngx_str_t               *member;
+    llm_error_t              err;
+    ngx_http_request_t      *r;
+    const llm_fault_info_t  *info;
+
+    r = ctx->request;
+
+    if (ctx->fault == LLM_FAULT_NONE
+        || ctx->fault == LLM_FAULT_UPSTREAM_ERROR)
+    {
+        ctx->fault = llm_fault_by_status(r->headers_out.status);
+    }
+
+    if (ctx->fault == LLM_FAULT_UNAVAILABLE) {
+        r->headers_out.status = NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    if (ngx_llm_stream_add_retry_after(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    info = llm_fault_info(ctx->fault);
+
+    ngx_memzero(&err, sizeof(llm_error_t));
+    err.type = info->type;
+    err.code = info->code;
+    err.message = info->message;
+    err.status = r->headers_out.status;
+    err.retry_after = -1;
+
+    member = &ctx->member;
+
+    if (member->len) {
+        p = ngx_pnalloc(r->pool, 80 + member->len);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        err.message.p = p;
+        err.message.n = ngx_sprintf(p, "The member \"%V\" of the request is "
+                                    "missing or invalid.", member) - p;
+        err.param.p = member->data;
+        err.param.n = member->len;
+    }
+
+    ctx->error = ngx_create_temp_buf(r->pool, 1024);
+    if (ctx->error == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&out, sizeof(llm_out_t));
+    out.pos = ctx->error->pos;
+    out.end = ctx->error->end;
+    out.more = ngx_llm_stream_error_more;
+
+    ctx->client->error_body(&out, &err);
+
+    if (out.failed) {
+        return NGX_ERROR;
+    }
+
+    ctx->error->last = out.pos;
+    ctx->error->last_buf = 1;
+    ctx->error->last_in_chain = 1;
+
+    r->headers_out.content_type.data = (u_char *) ctx->client->answer_type.p;
+    r->headers_out.content_type.len = ctx->client->answer_type.n;
+    r->headers_out.content_type_len = ctx->client->answer_type.n;
+    r->headers_out.content_type_lowcase = NULL;
+    r->headers_out.content_length_n = out.pos - ctx->error->pos;
+
+    return NGX_OK;
+}
+
+
+/* Fixed sentences fit: reached only by a bug. */
+
+static llm_rc_t
+ngx_llm_stream_error_more(llm_out_t *out)
+{
+    return LLM_NOMEM;
+}
+
+
+static ngx_int_t
+ngx_llm_stream_add_retry_after(ngx_http_request_t *r,
+    ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_table_elt_t  *h;
+
+    if (ctx->fault != LLM_FAULT_UNAVAILABLE) {
+        return NGX_OK;
+    }
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+    ngx_llm_stream_header_init(h);
+    ngx_str_set(&h->key, "Retry-After");
+    ngx_str_set(&h->value, "1");
+
+    return NGX_OK;
+}
+
+
+/*
+ * The body for a status that the provider sent: its own JSON, byte for byte,
+ * when the client speaks its dialect; else the same error in the client's
+ * words; a neutral sentence when it is not JSON, and for 401 and 403 with our
+ * key, because providers quote a part of the key there.
+ */
+
+void
+ngx_llm_stream_provider_error(ngx_llm_stream_ctx_t *ctx, llm_out_t *out)
+{
+    llm_rc_t                 rc;
+    llm_json_t               json;
+    ngx_uint_t               status, secret;
+    llm_slice_t              body, raw;
+    llm_error_t              err;
+    const llm_fault_info_t  *info;
+
+    status = ctx->a.error_status;
+    secret = ctx->key_ours && (status == NGX_HTTP_UNAUTHORIZED
+                               || status == NGX_HTTP_FORBIDDEN);
+
+    ngx_memzero(&err, sizeof(llm_error_t));
+    err.retry_after = -1;
+    rc = LLM_INVALID;
+
+    if (!secret && ctx->a.error_body.n && !ctx->a.encoded) {
+
+        body.p = ctx->a.error_body.p;
+        body.n = ctx->a.error_body.n;
+        body.escaped = 0;
+
+        llm_json_init(&json, body.p, body.n, LLM_JSON_DEPTH);
+
+        if (llm_json_skip(&json, &raw) == LLM_JSON_OBJECT
+            && llm_json_next(&json) == LLM_JSON_END
+            && !(llm_utf8_check(body.p, body.n) & LLM_UTF8_INVALID))
+        {
+            if (ctx->client == ctx->conf->dialect) {
+                llm_out(out, body.p, body.n);
+                return;
+            }
+
+            rc = ctx->conf->dialect->decode_error(&body, &err);
+        }
+    }
+
+    if (rc != LLM_OK) {
+        info = llm_fault_info(LLM_FAULT_UPSTREAM_ERROR);
+        err.type = info->type;
+        err.code = info->code;
+        err.message = info->message;
+    }
+
+    err.status = status;
+    ctx->client->error_body(out, &err);
+}

@@ -1,0 +1,193 @@
+/*
+ * The content handler: a request comes in, its body is read, the provider's
+ * request is planned, nginx's upstream machinery takes over.  Owns the life
+ * of the request's context; what is in it belongs to the other files.
+ */
+
+#include "ngx_llm_stream.h"
+
+
+static void ngx_llm_stream_start(ngx_http_request_t *r);
+static ngx_int_t ngx_llm_stream_prepare(ngx_llm_stream_ctx_t *ctx);
+static void *ngx_llm_stream_resize(void *data, void *p, size_t old,
+    size_t n);
+static void ngx_llm_stream_cleanup(void *data);
+
+
+/*
+ * Runs in the content phase.  NGX_DONE: the request goes on elsewhere; a
+ * status finalizes it, and ngx_llm_stream_error.c gives that its body.
+ */
+
+ngx_int_t
+ngx_llm_stream_handler(ngx_http_request_t *r)
+{
+    ngx_int_t              rc;
+    ngx_llm_stream_ctx_t  *ctx;
+
+    ctx = ngx_llm_stream_create_ctx(r);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!(r->method & NGX_HTTP_POST)
+        && !((r->method & NGX_HTTP_GET) && ctx->conf->prompt))
+    {
+        ctx->fault = LLM_FAULT_METHOD;
+        return NGX_HTTP_NOT_ALLOWED;
+    }
+
+    r->request_body_in_single_buf = 1;
+
+    rc = ngx_http_read_client_request_body(r, ngx_llm_stream_start);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return rc;
+    }
+
+    return NGX_DONE;
+}
+
+
+ngx_llm_stream_ctx_t *
+ngx_llm_stream_create_ctx(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t    *cln;
+    ngx_llm_stream_ctx_t  *ctx;
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_llm_stream_ctx_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    ctx = cln->data;
+    ngx_memzero(ctx, sizeof(ngx_llm_stream_ctx_t));
+
+    cln->handler = ngx_llm_stream_cleanup;
+
+    ctx->request = r;
+    ctx->conf = ngx_http_get_module_loc_conf(r, ngx_llm_stream_module);
+    ctx->client = ngx_llm_stream_client(r, ctx->conf);
+    ctx->start = ngx_current_msec;
+    ctx->alloc.resize = ngx_llm_stream_resize;
+    ctx->alloc.ctx = r->connection->log;
+
+    llm_measure_init(&ctx->measure);
+    ngx_llm_stream_timer_init(ctx);
+
+    ngx_http_set_ctx(r, ctx, ngx_llm_stream_module);
+
+    return ctx;
+}
+
+
+/*
+ * Runs once the whole body was read, from the handler or from a read event.
+ * Returns nothing to nginx: errors are finalized here.
+ */
+
+static void
+ngx_llm_stream_start(ngx_http_request_t *r)
+{
+    ngx_int_t              rc;
+    ngx_llm_stream_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llm_stream_module);
+
+    rc = ngx_llm_stream_prepare(ctx);
+
+    if (rc != NGX_OK) {
+        ngx_http_finalize_request(r, rc);
+        return;
+    }
+
+    ngx_http_upstream_init(r);
+}
+
+
+static ngx_int_t
+ngx_llm_stream_prepare(ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    rc = ngx_llm_stream_read_request(ctx);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_http_upstream_create(r) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_llm_stream_init_upstream(ctx);
+
+    if (ngx_llm_stream_eval_url(ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_llm_stream_plan_request(ctx);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_llm_stream_build_request(ctx);
+}
+
+
+/*
+ * The wire library's memory: from the heap, because it grows and shrinks
+ * with the stream and must not pile up in the request's pool.
+ */
+
+static void *
+ngx_llm_stream_resize(void *data, void *p, size_t old, size_t n)
+{
+    void  *new;
+
+    if (n == 0) {
+        if (p) {
+            ngx_free(p);
+        }
+
+        return NULL;
+    }
+
+    new = ngx_alloc(n, data);
+    if (new == NULL) {
+        return NULL;
+    }
+
+    if (p) {
+        ngx_memcpy(new, p, ngx_min(old, n));
+        ngx_free(p);
+    }
+
+    return new;
+}
+
+
+/* Runs when the request's pool is destroyed, after the log phase. */
+
+static void
+ngx_llm_stream_cleanup(void *data)
+{
+    ngx_llm_stream_ctx_t  *ctx = data;
+
+    ngx_llm_stream_timer_stop(ctx);
+
+    if (ctx->a.flow_live) {
+        llm_flow_free(&ctx->a.flow);
+        ctx->a.flow_live = 0;
+    }
+
+    llm_block_free(&ctx->a.error_body, &ctx->alloc);
+    llm_block_free(&ctx->prompt, &ctx->alloc);
+
+    if (ctx->plan_live) {
+        llm_plan_free(&ctx->plan);
+        ctx->plan_live = 0;
+    }
+}

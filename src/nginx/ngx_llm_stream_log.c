@@ -1,0 +1,146 @@
+/*
+ * How a request ended: one word for $llm_stream_end, one line in the error
+ * log when it did not end well.  No byte of the provider's body is ever
+ * logged.
+ */
+
+#include "ngx_llm_stream.h"
+
+
+static llm_fault_t ngx_llm_stream_find_fault(ngx_llm_stream_ctx_t *ctx,
+    ngx_int_t rc);
+static llm_fault_t ngx_llm_stream_bad_gateway(ngx_llm_stream_ctx_t *ctx);
+
+
+/*
+ * Runs once, from the upstream's finalize callback.  rc as there.  The flow's
+ * memory is released here, at every ending.
+ */
+
+void
+ngx_llm_stream_finish(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc)
+{
+    ngx_uint_t               level;
+    ngx_http_request_t      *r;
+    const llm_fault_info_t  *info;
+
+    if (ctx->finished) {
+        return;
+    }
+
+    r = ctx->request;
+
+    ctx->finished = 1;
+    ctx->duration = ngx_current_msec - ctx->start;
+
+    if (ctx->a.flow_live) {
+        ctx->measure = ctx->a.flow.measure;
+        llm_flow_free(&ctx->a.flow);
+        ctx->a.flow_live = 0;
+    }
+
+    if (ctx->fault == LLM_FAULT_NONE) {
+        ctx->fault = ngx_llm_stream_find_fault(ctx, rc);
+    }
+
+    if (ctx->fault == LLM_FAULT_NONE) {
+        ngx_str_set(&ctx->end, "complete");
+        return;
+    }
+
+    info = llm_fault_info(ctx->fault);
+    ctx->end.data = (u_char *) info->end.p;
+    ctx->end.len = info->end.n;
+
+    level = (ctx->fault == LLM_FAULT_CLIENT_ABORT
+             || (ctx->a.error_status && ctx->a.error_status < 500))
+            ? NGX_LOG_INFO : NGX_LOG_ERR;
+
+    ngx_log_error(level, r->connection->log, 0,
+                  "llm_stream ended: %V, \"%*s\", upstream status %ui, "
+                  "%uL chunks, %O bytes read",
+                  &ctx->end, info->code.n, info->code.p,
+                  ctx->a.status.code, ctx->measure.chunks, ctx->a.bytes);
+}
+
+
+static llm_fault_t
+ngx_llm_stream_find_fault(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc)
+{
+    ngx_connection_t  *c;
+
+    c = ctx->request->connection;
+
+    if (ctx->a.fault) {
+        return ctx->a.fault;
+    }
+
+    if (rc == NGX_OK) {
+        return ctx->a.error_status ? LLM_FAULT_UPSTREAM_ERROR
+                                   : LLM_FAULT_NONE;
+    }
+
+    if (rc == NGX_HTTP_CLIENT_CLOSED_REQUEST
+        || rc == NGX_HTTP_REQUEST_TIME_OUT
+        || c->error || c->timedout)
+    {
+        return LLM_FAULT_CLIENT_ABORT;
+    }
+
+    if (ctx->a.error_status) {
+        return LLM_FAULT_UPSTREAM_ERROR;
+    }
+
+    switch (rc) {
+
+    case NGX_DONE:
+        /* the request was terminated: by its client, or with the worker */
+        return ngx_exiting ? LLM_FAULT_SHUTDOWN : LLM_FAULT_CLIENT_ABORT;
+
+    case NGX_HTTP_GATEWAY_TIME_OUT:
+        return ctx->a.sent ? LLM_FAULT_TIMEOUT_HEADER
+                           : LLM_FAULT_CONNECT_TIMEOUT;
+
+    case NGX_HTTP_BAD_GATEWAY:
+        return ngx_llm_stream_bad_gateway(ctx);
+
+    default:
+        return LLM_FAULT_INTERNAL;
+    }
+}
+
+
+/* Which 502 it is, by how far the attempt had come. */
+
+static llm_fault_t
+ngx_llm_stream_bad_gateway(ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_connection_t     *c;
+    ngx_http_upstream_t  *u;
+
+    u = ctx->request->upstream;
+    c = u->peer.connection;
+
+    if (ctx->a.started) {
+        return LLM_FAULT_PROTOCOL;
+    }
+
+    if (ctx->a.sent) {
+        return LLM_FAULT_RESET;
+    }
+
+    if (c == NULL) {
+        return (u->state == NULL || u->state->peer == NULL)
+               ? LLM_FAULT_DNS : LLM_FAULT_UNAVAILABLE;
+    }
+
+#if (NGX_HTTP_SSL)
+
+    if (c->ssl) {
+        return c->ssl->handshaked ? LLM_FAULT_TLS_VERIFY : LLM_FAULT_TLS;
+    }
+
+#endif
+
+    return LLM_FAULT_CONNECT;
+}

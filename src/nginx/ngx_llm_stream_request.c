@@ -1,0 +1,444 @@
+/*
+ * The client's request: which dialect it speaks, what it asks, and what is
+ * changed in its body for the provider.  The body itself is never edited in
+ * place: a fallback location must find it as the client sent it.
+ */
+
+#include "ngx_llm_stream.h"
+
+#include "llm_json.h"
+#include "llm_utf8.h"
+
+
+static ngx_int_t ngx_llm_stream_collect_body(ngx_llm_stream_ctx_t *ctx);
+static ngx_int_t ngx_llm_stream_copy_body(ngx_llm_stream_ctx_t *ctx,
+    ngx_chain_t *in, size_t size);
+static ngx_int_t ngx_llm_stream_prompt_body(ngx_llm_stream_ctx_t *ctx);
+static ngx_int_t ngx_llm_stream_refuse(ngx_llm_stream_ctx_t *ctx,
+    llm_fault_t fault, const char *member);
+static ngx_int_t ngx_llm_stream_read_model(ngx_llm_stream_ctx_t *ctx);
+static ngx_int_t ngx_llm_stream_check_model(ngx_llm_stream_ctx_t *ctx,
+    ngx_str_t *model);
+static ngx_int_t ngx_llm_stream_eval_params(ngx_llm_stream_ctx_t *ctx,
+    llm_request_set_t *set);
+static ngx_uint_t ngx_llm_stream_sets(ngx_llm_stream_ctx_t *ctx,
+    const char *name, size_t n);
+
+
+/*
+ * What the client speaks, as far as its location, method and path tell: by
+ * llm_stream_client, else a path that ends in /chat/completions is OpenAI's,
+ * a GET is a browser's EventSource, and all else speaks as the provider does.
+ */
+
+const llm_dialect_t *
+ngx_llm_stream_client(ngx_http_request_t *r, ngx_llm_stream_loc_conf_t *llcf)
+{
+    ngx_str_t  path = ngx_string("/chat/completions");
+
+    if (llcf->client) {
+        return llcf->client;
+    }
+
+    if (r->uri.len >= path.len
+        && ngx_memcmp(r->uri.data + r->uri.len - path.len, path.data,
+                      path.len)
+           == 0)
+    {
+        return &llm_dialect_openai;
+    }
+
+    if (r->method & NGX_HTTP_GET) {
+        return &llm_dialect_simple;
+    }
+
+    return llcf->dialect;
+}
+
+
+/* NGX_OK, or the status to answer with; ctx->fault says why. */
+
+ngx_int_t
+ngx_llm_stream_read_request(ngx_llm_stream_ctx_t *ctx)
+{
+    llm_rc_t   rc;
+    ngx_int_t  status;
+
+    status = ngx_llm_stream_collect_body(ctx);
+    if (status != NGX_OK) {
+        return status;
+    }
+
+    rc = llm_request_read(&ctx->req, ctx->body.data, ctx->body.len,
+                          ctx->conf->max_depth);
+
+    if (rc != LLM_OK) {
+        return ngx_llm_stream_refuse(ctx, ctx->req.member
+                                          ? LLM_FAULT_BAD_REQUEST
+                                          : LLM_FAULT_BAD_JSON,
+                                     ctx->req.member);
+    }
+
+    if (!ctx->req.messages
+        && !ngx_llm_stream_sets(ctx, "messages", sizeof("messages") - 1))
+    {
+        return ngx_llm_stream_refuse(ctx, LLM_FAULT_BAD_REQUEST, "messages");
+    }
+
+    status = ngx_llm_stream_read_model(ctx);
+    if (status != NGX_OK) {
+        return status;
+    }
+
+    if (ctx->prompt.n) {
+        ctx->stream = 1;
+
+    } else if (ctx->req.stream == -1) {
+        ctx->stream = ctx->client->stream_default;
+
+    } else {
+        ctx->stream = ctx->req.stream;
+    }
+
+    /*
+     * Between dialects the provider is always asked for a stream, and one
+     * answer is made of it; in the same dialect a client that wants one JSON
+     * answer gets the provider's own, byte for byte.
+     */
+
+    ctx->ask_stream = ctx->stream || ctx->client != ctx->conf->dialect;
+
+    if (ctx->ask_stream && ctx->conf->usage && ctx->req.include_usage != 1) {
+        ctx->ask_usage = 1;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llm_stream_collect_body(ngx_llm_stream_ctx_t *ctx)
+{
+    size_t               size;
+    ngx_buf_t           *b;
+    ngx_uint_t           n;
+    ngx_chain_t         *cl, *in;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    in = r->request_body ? r->request_body->bufs : NULL;
+    size = 0;
+    n = 0;
+
+    for (cl = in; cl; cl = cl->next) {
+        size += ngx_buf_size(cl->buf);
+        n++;
+    }
+
+    if (size == 0) {
+        return ngx_llm_stream_prompt_body(ctx);
+    }
+
+    b = in->buf;
+
+    if (n == 1 && ngx_buf_in_memory(b)) {
+        ctx->body.data = b->pos;
+        ctx->body.len = b->last - b->pos;
+        return NGX_OK;
+    }
+
+    return ngx_llm_stream_copy_body(ctx, in, size);
+}
+
+
+/* A body in several buffers, or in a temporary file. */
+
+static ngx_int_t
+ngx_llm_stream_copy_body(ngx_llm_stream_ctx_t *ctx, ngx_chain_t *in,
+    size_t size)
+{
+    u_char     *p;
+    size_t      n;
+    ssize_t     got;
+    ngx_buf_t  *b;
+
+    p = ngx_palloc(ctx->request->pool, size);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->body.data = p;
+    ctx->body.len = size;
+
+    for ( /* void */ ; in; in = in->next) {
+        b = in->buf;
+        n = ngx_buf_size(b);
+
+        if (ngx_buf_in_memory(b)) {
+            p = ngx_cpymem(p, b->pos, n);
+            continue;
+        }
+
+        got = ngx_read_file(b->file, p, n, b->file_pos);
+
+        if (got == NGX_ERROR || (size_t) got != n) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        p += n;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llm_stream_prompt_body(ngx_llm_stream_ctx_t *ctx)
+{
+    size_t      i;
+    u_char     *p, *src;
+    llm_rc_t    rc;
+    ngx_str_t   value;
+
+    if (ctx->conf->prompt == NULL) {
+        return ngx_llm_stream_refuse(ctx, LLM_FAULT_BAD_JSON, NULL);
+    }
+
+    if (ngx_http_complex_value(ctx->request, ctx->conf->prompt, &value)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (value.len == 0) {
+        return ngx_llm_stream_refuse(ctx, LLM_FAULT_BAD_REQUEST, "prompt");
+    }
+
+    /* $arg_message is as it stood in the URL: "+" and %XX */
+
+    p = ngx_pnalloc(ctx->request->pool, value.len);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    for (i = 0; i < value.len; i++) {
+        p[i] = (value.data[i] == '+') ? ' ' : value.data[i];
+    }
+
+    src = p;
+    value.data = p;
+    ngx_unescape_uri(&p, &src, value.len, 0);
+    value.len = p - value.data;
+
+    rc = llm_request_prompt(&ctx->prompt, &ctx->alloc, value.data, value.len);
+    if (rc != LLM_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->body.data = ctx->prompt.p;
+    ctx->body.len = ctx->prompt.n;
+
+    return NGX_OK;
+}
+
+
+/* The answer to a request that cannot be sent on.  member: a literal. */
+
+static ngx_int_t
+ngx_llm_stream_refuse(ngx_llm_stream_ctx_t *ctx, llm_fault_t fault,
+    const char *member)
+{
+    ctx->fault = fault;
+
+    if (member) {
+        ctx->member.data = (u_char *) member;
+        ctx->member.len = ngx_strlen(member);
+    }
+
+    return llm_fault_info(fault)->status;
+}
+
+
+static ngx_int_t
+ngx_llm_stream_read_model(ngx_llm_stream_ctx_t *ctx)
+{
+    u_char       *p;
+    llm_slice_t  *m;
+
+    m = &ctx->req.model;
+
+    if (m->p == NULL || m->n == 0) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(ctx->request->pool, m->n);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->request_model.len = llm_json_unescape(p, m->p, m->n);
+    ctx->request_model.data = p;
+
+    if (ngx_llm_stream_check_model(ctx, &ctx->request_model) != NGX_OK) {
+        ngx_str_null(&ctx->request_model);
+        return ngx_llm_stream_refuse(ctx, LLM_FAULT_BAD_REQUEST, "model");
+    }
+
+    ctx->model = ctx->request_model;
+
+    return NGX_OK;
+}
+
+
+/*
+ * The client's model name ends in variables, and from there in headers, maps
+ * and logs: no control byte, nothing that is not UTF-8, a bounded length.
+ */
+
+static ngx_int_t
+ngx_llm_stream_check_model(ngx_llm_stream_ctx_t *ctx, ngx_str_t *model)
+{
+    size_t  i;
+
+    if (model->len > 256
+        || (llm_utf8_check(model->data, model->len) & LLM_UTF8_INVALID))
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < model->len; i++) {
+        if (model->data[i] < 0x20 || model->data[i] == 0x7f) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Plans what the provider's body differs in.  Runs after the upstream was
+ * created, because values may use any variable of the request.
+ */
+
+ngx_int_t
+ngx_llm_stream_plan_request(ngx_llm_stream_ctx_t *ctx)
+{
+    llm_rc_t                    rc;
+    ngx_str_t                   model;
+    llm_request_change_t        change;
+    ngx_llm_stream_loc_conf_t  *llcf;
+
+    llcf = ctx->conf;
+    ngx_memzero(&change, sizeof(llm_request_change_t));
+
+    if (llcf->model) {
+        if (ngx_http_complex_value(ctx->request, llcf->model, &model)
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        if (ngx_llm_stream_check_model(ctx, &model) != NGX_OK) {
+            ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
+                          "invalid \"llm_stream_model\" value");
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        if (model.len) {
+            ctx->model = model;
+            change.model.p = model.data;
+            change.model.n = model.len;
+        }
+    }
+
+    if (llcf->params) {
+        change.nset = llcf->params->nelts;
+        change.set = ngx_pcalloc(ctx->request->pool,
+                                 change.nset * sizeof(llm_request_set_t));
+
+        if (change.set == NULL
+            || ngx_llm_stream_eval_params(ctx,
+                                          (llm_request_set_t *) change.set)
+               != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    change.stream = ctx->ask_stream ? 1 : (ctx->req.stream == 1 ? 0 : -1);
+    change.usage = ctx->ask_usage;
+
+    ctx->plan_live = 1;
+    rc = llm_request_plan(&ctx->plan, ctx->body.data, ctx->body.len, &change,
+                          &ctx->alloc);
+
+    return rc == LLM_OK ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+static ngx_int_t
+ngx_llm_stream_eval_params(ngx_llm_stream_ctx_t *ctx, llm_request_set_t *set)
+{
+    llm_json_t               json;
+    ngx_str_t                value;
+    ngx_uint_t               i;
+    llm_slice_t              raw;
+    ngx_llm_stream_param_t  *param;
+
+    param = ctx->conf->params->elts;
+
+    for (i = 0; i < ctx->conf->params->nelts; i++) {
+        if (ngx_http_complex_value(ctx->request, &param[i].value, &value)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        llm_json_init(&json, value.data, value.len, LLM_JSON_DEPTH);
+
+        if (llm_json_skip(&json, &raw) == LLM_JSON_ERROR
+            || llm_json_next(&json) != LLM_JSON_END
+            || (llm_utf8_check(value.data, value.len) & LLM_UTF8_INVALID))
+        {
+            ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
+                          "value of \"llm_stream_param\" \"%V\" is not "
+                          "valid JSON", &param[i].name);
+            return NGX_ERROR;
+        }
+
+        set[i].name.p = param[i].name.data;
+        set[i].name.n = param[i].name.len;
+        set[i].value.p = value.data;
+        set[i].value.n = value.len;
+        set[i].if_absent = param[i].if_absent;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Whether llm_stream_param provides a member. */
+
+static ngx_uint_t
+ngx_llm_stream_sets(ngx_llm_stream_ctx_t *ctx, const char *name, size_t n)
+{
+    ngx_uint_t               i;
+    ngx_llm_stream_param_t  *param;
+
+    if (ctx->conf->params == NULL) {
+        return 0;
+    }
+
+    param = ctx->conf->params->elts;
+
+    for (i = 0; i < ctx->conf->params->nelts; i++) {
+        if (param[i].name.len == n
+            && ngx_memcmp(param[i].name.data, name, n) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}

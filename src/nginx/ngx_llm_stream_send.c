@@ -1,0 +1,484 @@
+/*
+ * The bytes of the provider's request: head and spliced body.  Which of the
+ * client's headers go on is decided here and nowhere else: credentials only
+ * the dialect's own and only when the location has no key of its own; cookies
+ * and what tells of the client's network never.
+ */
+
+#include "ngx_llm_stream.h"
+
+
+typedef struct {
+    ngx_str_t  name;
+    ngx_str_t  value;
+} ngx_llm_stream_line_t;
+
+
+static ngx_int_t ngx_llm_stream_own_lines(ngx_llm_stream_ctx_t *ctx,
+    ngx_array_t *lines);
+static ngx_int_t ngx_llm_stream_key_line(ngx_llm_stream_ctx_t *ctx,
+    ngx_array_t *lines);
+static ngx_int_t ngx_llm_stream_set_lines(ngx_llm_stream_ctx_t *ctx,
+    ngx_array_t *lines);
+static ngx_int_t ngx_llm_stream_client_lines(ngx_llm_stream_ctx_t *ctx,
+    ngx_array_t *lines);
+static ngx_uint_t ngx_llm_stream_forwards(ngx_llm_stream_ctx_t *ctx,
+    ngx_table_elt_t *h);
+static ngx_uint_t ngx_llm_stream_is_set(ngx_llm_stream_ctx_t *ctx,
+    u_char *name, size_t n);
+static ngx_int_t ngx_llm_stream_line(ngx_array_t *lines, const void *name,
+    size_t nname, const void *value, size_t nvalue);
+static ngx_buf_t *ngx_llm_stream_head(ngx_llm_stream_ctx_t *ctx,
+    ngx_array_t *lines);
+static ngx_int_t ngx_llm_stream_splice(ngx_llm_stream_ctx_t *ctx,
+    ngx_buf_t *head);
+static ngx_uint_t ngx_llm_stream_safe(const u_char *p, size_t n);
+
+
+/*
+ * Client headers that never go to the provider: of the connection, of the
+ * body we rewrite, credentials (added back by rule), what tells who and
+ * where the client is.  Names that end in '*' are prefixes.
+ */
+
+static const char  *ngx_llm_stream_dropped[] = {
+    "accept", "accept-encoding", "access-control-*", "api-key",
+    "authorization", "cdn-loop", "cf-*", "client-ip", "connection",
+    "content-encoding", "content-length", "content-type", "cookie", "expect",
+    "forwarded", "host", "http2-settings", "if-*", "keep-alive",
+    "last-event-id", "origin", "proxy-*", "range", "referer", "sec-*", "te",
+    "trailer", "transfer-encoding", "true-client-ip", "upgrade", "via",
+    "x-api-key", "x-accel-*", "x-forwarded-*", "x-goog-api-key",
+    "x-real-ip", NULL
+};
+
+
+/* Makes ctx->request_bufs.  NGX_OK, or a status; what is wrong was logged. */
+
+ngx_int_t
+ngx_llm_stream_build_request(ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_buf_t    *head;
+    ngx_array_t   lines;
+
+    if (ngx_array_init(&lines, ctx->request->pool, 16,
+                       sizeof(ngx_llm_stream_line_t))
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_llm_stream_own_lines(ctx, &lines) != NGX_OK
+        || ngx_llm_stream_key_line(ctx, &lines) != NGX_OK
+        || ngx_llm_stream_set_lines(ctx, &lines) != NGX_OK
+        || ngx_llm_stream_client_lines(ctx, &lines) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!ngx_llm_stream_safe(ctx->uri.data, ctx->uri.len)
+        || ngx_strlchr(ctx->uri.data, ctx->uri.data + ctx->uri.len, ' '))
+    {
+        ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
+                      "invalid character in the path of \"llm_stream\"");
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    head = ngx_llm_stream_head(ctx, &lines);
+    if (head == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_llm_stream_splice(ctx, head) == NGX_OK
+           ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+static ngx_int_t
+ngx_llm_stream_own_lines(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
+{
+    u_char      *p;
+    size_t       n;
+    ngx_uint_t   i;
+    ngx_str_t    accept = ngx_string("application/json");
+
+    static const char  *names[] = { "Content-Type", "Accept",
+                                    "Accept-Encoding", "Host" };
+    ngx_str_t    values[4] = {
+        ngx_string("application/json"), ngx_null_string,
+        ngx_string("identity"), ngx_null_string
+    };
+
+    if (ctx->ask_stream) {
+        ngx_str_set(&accept, "text/event-stream, application/json");
+    }
+
+    values[1] = accept;
+    values[3] = ctx->host;
+
+    for (i = 0; i < 4; i++) {
+        n = ngx_strlen(names[i]);
+
+        if (ngx_llm_stream_is_set(ctx, (u_char *) names[i], n)) {
+            continue;
+        }
+
+        if (ngx_llm_stream_line(lines, names[i], n, values[i].data,
+                                values[i].len)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    p = ngx_pnalloc(ctx->request->pool, NGX_SIZE_T_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    n = ngx_sprintf(p, "%uz", llm_plan_length(&ctx->plan, ctx->body.len)) - p;
+
+    return ngx_llm_stream_line(lines, "Content-Length",
+                               sizeof("Content-Length") - 1, p, n);
+}
+
+
+/* The location's own key, in the dialect's header; else the client's. */
+
+static ngx_int_t
+ngx_llm_stream_key_line(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
+{
+    u_char               *p;
+    size_t                n;
+    ngx_str_t             key;
+    const llm_dialect_t  *d;
+
+    d = ctx->conf->dialect;
+
+    if (ctx->conf->api_key == NULL
+        || ngx_llm_stream_is_set(ctx, (u_char *) d->auth_header.p,
+                                 d->auth_header.n))
+    {
+        return NGX_OK;
+    }
+
+    if (ngx_http_complex_value(ctx->request, ctx->conf->api_key, &key)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ctx->key_ours = 1;
+
+    if (key.len == 0) {
+        return NGX_OK;
+    }
+
+    n = d->auth_prefix.n + key.len;
+
+    p = ngx_pnalloc(ctx->request->pool, n);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(p, d->auth_prefix.p, d->auth_prefix.n);
+    ngx_memcpy(p + d->auth_prefix.n, key.data, key.len);
+
+    return ngx_llm_stream_line(lines, d->auth_header.p, d->auth_header.n,
+                               p, n);
+}
+
+
+static ngx_int_t
+ngx_llm_stream_set_lines(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
+{
+    ngx_str_t                     value;
+    ngx_uint_t                    i;
+    ngx_llm_stream_set_header_t  *set;
+
+    if (ctx->conf->headers == NULL) {
+        return NGX_OK;
+    }
+
+    set = ctx->conf->headers->elts;
+
+    for (i = 0; i < ctx->conf->headers->nelts; i++) {
+        if (ngx_http_complex_value(ctx->request, &set[i].value, &value)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (value.len
+            && ngx_llm_stream_line(lines, set[i].name.data, set[i].name.len,
+                                   value.data, value.len)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llm_stream_client_lines(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    part = &ctx->request->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return NGX_OK;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (!ngx_llm_stream_forwards(ctx, &h[i])
+            || ngx_llm_stream_is_set(ctx, h[i].key.data, h[i].key.len))
+        {
+            continue;
+        }
+
+        if (ngx_llm_stream_line(lines, h[i].key.data, h[i].key.len,
+                                h[i].value.data, h[i].value.len)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+}
+
+
+static ngx_uint_t
+ngx_llm_stream_forwards(ngx_llm_stream_ctx_t *ctx, ngx_table_elt_t *h)
+{
+    size_t                n;
+    ngx_uint_t            i;
+    const char           *name;
+    const llm_dialect_t  *d;
+
+    d = ctx->conf->dialect;
+
+    if (ctx->conf->api_key == NULL
+        && h->key.len == d->auth_header.n
+        && ngx_strncasecmp(h->key.data, (u_char *) d->auth_header.p,
+                           h->key.len)
+           == 0)
+    {
+        return 1;
+    }
+
+    for (i = 0; ngx_llm_stream_dropped[i]; i++) {
+        name = ngx_llm_stream_dropped[i];
+        n = ngx_strlen(name);
+
+        if (name[n - 1] == '*') {
+            n--;
+
+            if (h->key.len < n) {
+                continue;
+            }
+
+        } else if (h->key.len != n) {
+            continue;
+        }
+
+        if (ngx_strncasecmp(h->key.data, (u_char *) name, n) == 0) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* Whether llm_stream_set_header names this header. */
+
+static ngx_uint_t
+ngx_llm_stream_is_set(ngx_llm_stream_ctx_t *ctx, u_char *name, size_t n)
+{
+    ngx_uint_t                    i;
+    ngx_llm_stream_set_header_t  *set;
+
+    if (ctx->conf->headers == NULL) {
+        return 0;
+    }
+
+    set = ctx->conf->headers->elts;
+
+    for (i = 0; i < ctx->conf->headers->nelts; i++) {
+        if (set[i].name.len == n
+            && ngx_strncasecmp(set[i].name.data, name, n) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_llm_stream_line(ngx_array_t *lines, const void *name, size_t nname,
+    const void *value, size_t nvalue)
+{
+    ngx_llm_stream_line_t  *line;
+
+    line = ngx_array_push(lines);
+    if (line == NULL) {
+        return NGX_ERROR;
+    }
+
+    line->name.data = (u_char *) name;
+    line->name.len = nname;
+    line->value.data = (u_char *) value;
+    line->value.len = nvalue;
+
+    return NGX_OK;
+}
+
+
+/* The head in one buffer, start == pos, as a retry rewinds it. */
+
+static ngx_buf_t *
+ngx_llm_stream_head(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
+{
+    size_t                  n;
+    ngx_buf_t              *b;
+    ngx_uint_t              i;
+    ngx_llm_stream_line_t  *line;
+
+    n = sizeof("POST  HTTP/1.1" CRLF CRLF) - 1 + ctx->uri.len;
+    line = lines->elts;
+
+    for (i = 0; i < lines->nelts; i++) {
+
+        if (!ngx_llm_stream_safe(line[i].value.data, line[i].value.len)) {
+            ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
+                          "invalid character in the value of the request "
+                          "header \"%V\"", &line[i].name);
+            return NULL;
+        }
+
+        n += line[i].name.len + line[i].value.len + sizeof(": " CRLF) - 1;
+    }
+
+    b = ngx_create_temp_buf(ctx->request->pool, n);
+    if (b == NULL) {
+        return NULL;
+    }
+
+    b->last = ngx_cpymem(b->last, "POST ", sizeof("POST ") - 1);
+    b->last = ngx_cpymem(b->last, ctx->uri.data, ctx->uri.len);
+    b->last = ngx_cpymem(b->last, " HTTP/1.1" CRLF,
+                         sizeof(" HTTP/1.1" CRLF) - 1);
+
+    for (i = 0; i < lines->nelts; i++) {
+        b->last = ngx_cpymem(b->last, line[i].name.data, line[i].name.len);
+        *b->last++ = ':';
+        *b->last++ = ' ';
+        b->last = ngx_cpymem(b->last, line[i].value.data, line[i].value.len);
+        *b->last++ = CR;
+        *b->last++ = LF;
+    }
+
+    *b->last++ = CR;
+    *b->last++ = LF;
+
+    return b;
+}
+
+
+/*
+ * The body: slices of the client's, and between them the new bytes of the
+ * plan.  Nothing is copied.
+ */
+
+static ngx_int_t
+ngx_llm_stream_splice(ngx_llm_stream_ctx_t *ctx, ngx_buf_t *head)
+{
+    size_t         i, k, n, at;
+    u_char        *p;
+    ngx_buf_t     *b;
+    llm_edit_t    *e;
+    ngx_chain_t   *cl, **ll;
+
+    cl = ngx_alloc_chain_link(ctx->request->pool);
+    if (cl == NULL) {
+        return NGX_ERROR;
+    }
+
+    cl->buf = b = head;
+    ctx->request_bufs = cl;
+    ll = &cl->next;
+    at = 0;
+
+    for (i = 0; i < 2 * ctx->plan.n + 1; i++) {
+
+        k = i / 2;
+
+        if (i % 2) {
+            e = &ctx->plan.edits[k];
+            p = ctx->plan.text.p + e->put_at;
+            n = e->put_n;
+            at = e->at + e->cut;
+
+        } else {
+            p = ctx->body.data + at;
+            n = (k < ctx->plan.n ? ctx->plan.edits[k].at : ctx->body.len)
+                - at;
+        }
+
+        if (n == 0) {
+            continue;
+        }
+
+        cl = ngx_alloc_chain_link(ctx->request->pool);
+        b = ngx_calloc_buf(ctx->request->pool);
+
+        if (cl == NULL || b == NULL) {
+            return NGX_ERROR;
+        }
+
+        b->start = b->pos = p;
+        b->end = b->last = p + n;
+        b->memory = 1;
+
+        cl->buf = b;
+        *ll = cl;
+        ll = &cl->next;
+    }
+
+    b->flush = 1;
+    *ll = NULL;
+
+    return NGX_OK;
+}
+
+
+/* No byte that could end a header line early. */
+
+static ngx_uint_t
+ngx_llm_stream_safe(const u_char *p, size_t n)
+{
+    size_t  i;
+
+    for (i = 0; i < n; i++) {
+        if ((p[i] < 0x20 && p[i] != '\t') || p[i] == 0x7f) {
+            return 0;
+        }
+    }
+
+    return 1;
+}

@@ -1,0 +1,123 @@
+/*
+ * The flow of one answer: upstream bytes -> framer -> decoder -> events ->
+ * stages -> encoder -> output.  It owns the order of things and the honesty
+ * of the ending: what was seen, whether the upstream really finished, and
+ * what the client is told if not.  It knows nothing of sockets, HTTP or
+ * nginx; one flow serves one upstream answer and is then freed.
+ */
+
+#ifndef LLM_FLOW_H
+#define LLM_FLOW_H
+
+#include "llm_dialect.h"
+#include "llm_ndjson.h"
+#include "llm_sse.h"
+#include "llm_stage_measure.h"
+
+
+typedef struct {
+    const llm_dialect_t  *upstream;
+    const llm_dialect_t  *client;
+    unsigned              answer_in;    /* the upstream sends one JSON answer,
+                                           not a stream */
+    unsigned              answer_out;   /* the client gets one answer */
+    unsigned              hide_usage;   /* same dialect: withhold a chunk that
+                                           holds nothing but usage (we asked
+                                           for it, the client did not) */
+    unsigned              usage;        /* the client asked for usage */
+    size_t                max_event;    /* bytes */
+    size_t                max_response; /* bytes that may be gathered */
+    unsigned              max_depth;
+    int64_t               now;          /* seconds since 1970 */
+    llm_alloc_t           alloc;
+
+    /*
+     * Optional: takes bytes that lie in the input of llm_flow_feed() without
+     * a copy; they stay valid as long as that input.  NULL: copied to out.
+     */
+    llm_rc_t            (*pass)(void *ctx, const llm_u8 *p, size_t n);
+    void                 *pass_ctx;
+} llm_flow_conf_t;
+
+typedef enum {
+    LLM_EOF_FRAMED = 0,     /* last chunk, or all of Content-Length */
+    LLM_EOF_CLOSED,         /* close-delimited body, orderly close */
+    LLM_EOF_BROKEN          /* reset, cut inside the framing */
+} llm_eof_t;
+
+typedef struct {
+    llm_flow_conf_t       conf;
+    llm_out_t            *out;
+
+    /* readable by the caller */
+    llm_measure_t         measure;
+    uint64_t              frames;       /* events framed, comments excluded */
+    uint64_t              invalid;      /* frames passed although not valid
+                                           JSON */
+    uint64_t              repaired;     /* frames whose UTF-8 was repaired */
+    unsigned              done;         /* terminator seen or success written:
+                                           nothing more will be written */
+    unsigned              finish;       /* every choice seen has finished */
+    llm_fault_t           fault;        /* set with LLM_FAILED */
+    llm_error_t           error;        /* with LLM_FAULT_UPSTREAM_ERROR: what
+                                           it said; slices live in `said` */
+    llm_block_t           said;
+
+    /* private; the implementation completes this list */
+    union {
+        llm_sse_t         sse;
+        llm_ndjson_t      ndjson;
+    } framer;
+    llm_decoder_t         decoder;
+    llm_encoder_t         encoder;
+    void                 *state;
+    llm_block_t           body;         /* a JSON answer, as it comes in */
+    int64_t               now_ms;
+} llm_flow_t;
+
+
+/* LLM_OK or LLM_NOMEM.  All of *f is initialised; llm_flow_free() is to be
+ * called in both cases. */
+llm_rc_t llm_flow_init(llm_flow_t *f, const llm_flow_conf_t *conf,
+    llm_out_t *out);
+void llm_flow_free(llm_flow_t *f);
+
+/*
+ * Next n bytes of the upstream's body (transfer coding removed); now_ms: a
+ * monotonic clock.  LLM_OK: go on.  LLM_DONE: the upstream's terminator was
+ * seen and the client's written; further bytes are ignored.  LLM_FAILED:
+ * f->fault is set, events before the fault were written, nothing of the fault
+ * itself was: the caller goes on with llm_flow_fail(), or, while nothing was
+ * sent, with an HTTP status and llm_flow_error_body().
+ */
+llm_rc_t llm_flow_feed(llm_flow_t *f, const llm_u8 *p, size_t n,
+    int64_t now_ms);
+
+/*
+ * The upstream ended.  LLM_DONE: it had finished (terminator seen before; or
+ * the end was not BROKEN and every choice had its finish reason, then the
+ * client's terminator is written now; or a JSON answer is whole).
+ * LLM_FAILED: f->fault, as above (TRUNCATED, EMPTY when nothing at all came,
+ * INVALID_STREAM when bytes but no event came).
+ */
+llm_rc_t llm_flow_eof(llm_flow_t *f, llm_eof_t how);
+
+/*
+ * Ends the client's stream with an error event in its dialect and never a
+ * terminator.  fault: LLM_FAULT_NONE for f->fault.  An upstream's own error
+ * event goes out as it came when both dialects are the same.  For a dialect
+ * without error events (text), or for one JSON answer, nothing is written
+ * and LLM_AGAIN says that the end must be unclean.
+ */
+llm_rc_t llm_flow_fail(llm_flow_t *f, llm_fault_t fault);
+
+/* Writes the body of the HTTP error for f->fault in the client's dialect
+ * (the upstream's own JSON when both dialects are the same). */
+void llm_flow_error_body(llm_flow_t *f, llm_out_t *out);
+
+/* The HTTP status for f->fault: the upstream's own (400..599) when it said
+ * one (a number, or a code or type that maps to one), else the fault's. */
+int llm_flow_status(const llm_flow_t *f);
+
+
+#endif /* LLM_FLOW_H */

@@ -1,0 +1,371 @@
+/*
+ * OpenAI chat completions: events to chunks.  It owns the part that all
+ * chunks of a stream begin with; it must never write a terminator but for
+ * an END.
+ */
+
+#include "llm_openai.h"
+
+
+/* bytes of the first part of a chunk beside the id and the model */
+#define LLM_OPENAI_HEAD  160
+
+
+static llm_rc_t
+llm_openai_head_full(llm_out_t *out)
+{
+    (void) out;
+
+    return LLM_TOO_BIG;
+}
+
+
+void
+llm_openai_make_id(llm_out_t *out, const llm_slice_t *model, int64_t now)
+{
+    size_t    i;
+    llm_u8    digits[16];
+    uint64_t  hash;
+
+    static const char  hex[] = "0123456789abcdef";
+
+    /* FNV-1a: the same id for the same answer, no randomness needed */
+
+    hash = UINT64_C(14695981039346656037) ^ (uint64_t) now;
+
+    for (i = 0; i < 8; i++) {
+        hash = (hash ^ (hash >> 32)) * UINT64_C(1099511628211);
+    }
+
+    for (i = 0; i < model->n; i++) {
+        hash = (hash ^ model->p[i]) * UINT64_C(1099511628211);
+    }
+
+    for (i = 0; i < sizeof(digits); i++) {
+        digits[i] = (llm_u8) hex[hash & 15];
+        hash >>= 4;
+    }
+
+    llm_out_lit(out, "chatcmpl-");
+    llm_out(out, digits, sizeof(digits));
+}
+
+
+/* Writes what all chunks of the stream begin with. */
+static void
+llm_openai_write_head(llm_out_t *out, const llm_slice_t *id,
+    const llm_slice_t *model, int64_t created, const llm_encoder_t *e,
+    unsigned linesep)
+{
+    llm_out_lit(out, "data: {\"id\":\"");
+
+    if (id->n != 0) {
+        llm_write_inside(out, id, linesep);
+
+    } else {
+        llm_openai_make_id(out, model, e->now);
+    }
+
+    llm_out_lit(out, "\",\"object\":\"chat.completion.chunk\",\"created\":");
+    llm_write_int(out, created >= 0 ? created : e->now);
+    llm_out_lit(out, ",\"model\":\"");
+    llm_write_inside(out, model, linesep);
+    llm_out_lit(out, "\",\"choices\":[");
+}
+
+
+static void
+llm_openai_chunk(llm_encoder_t *e, llm_openai_stream_t *s, unsigned choice)
+{
+    llm_out(e->out, s->head.p, s->head.n);
+    llm_out_lit(e->out, "{\"index\":");
+    llm_write_int(e->out, choice);
+    llm_out_lit(e->out, ",\"delta\":{");
+}
+
+
+static void
+llm_openai_chunk_end(llm_encoder_t *e)
+{
+    if (e->usage) {
+        llm_out_lit(e->out, "],\"usage\":null}\n\n");
+        return;
+    }
+
+    llm_out_lit(e->out, "]}\n\n");
+}
+
+
+static void
+llm_openai_chunk_open(llm_encoder_t *e)
+{
+    llm_out_lit(e->out, "},\"logprobs\":null,\"finish_reason\":null}");
+    llm_openai_chunk_end(e);
+}
+
+
+/* The first chunk of each choice says its role. */
+static void
+llm_openai_role(llm_encoder_t *e, llm_openai_stream_t *s, unsigned choice)
+{
+    uint32_t   bit;
+    uint32_t  *word;
+
+    if (choice >= LLM_OPENAI_TABLE) {
+        return;
+    }
+
+    word = &s->roles[choice / 32];
+    bit = (uint32_t) 1 << (choice % 32);
+
+    if (*word & bit) {
+        return;
+    }
+
+    *word |= bit;
+
+    llm_openai_chunk(e, s, choice);
+    llm_out_lit(e->out, "\"role\":\"assistant\",\"content\":\"\"");
+    llm_openai_chunk_open(e);
+}
+
+
+/* ev: the START event, or any other when there was none. */
+static void
+llm_openai_begin(llm_encoder_t *e, llm_openai_stream_t *s,
+    const llm_event_t *ev)
+{
+    size_t       n;
+    llm_out_t    out;
+    llm_slice_t  id, model;
+
+    id = llm_slice_null;
+    model = llm_slice_null;
+
+    if (ev->type == LLM_EV_START) {
+        id = llm_slice_first(&ev->id, LLM_OPENAI_LABEL);
+        model = llm_slice_first(&ev->model, LLM_OPENAI_LABEL);
+    }
+
+    n = LLM_OPENAI_HEAD + 6 * (id.n + model.n);
+
+    e->rc = llm_block_reserve(&s->head, &e->alloc, n);
+    if (e->rc != LLM_OK) {
+        return;
+    }
+
+    out.pos = s->head.p;
+    out.end = s->head.p + n;
+    out.more = llm_openai_head_full;
+    out.ctx = NULL;
+    out.failed = 0;
+
+    llm_openai_write_head(&out, &id, &model, ev->created, e, ev->linesep);
+
+    s->head.n = (size_t) (out.pos - s->head.p);
+
+    llm_openai_role(e, s, 0);
+}
+
+
+static void
+llm_openai_write_call(llm_out_t *out, const llm_event_t *ev)
+{
+    llm_out_lit(out, "\"tool_calls\":[{\"index\":");
+    llm_write_int(out, ev->tool_index);
+
+    if (ev->id.p != NULL) {
+        llm_out_lit(out, ",\"id\":");
+        llm_write_string(out, &ev->id, ev->linesep);
+    }
+
+    if (ev->id.p != NULL || ev->name.p != NULL) {
+        llm_out_lit(out, ",\"type\":\"function\"");
+    }
+
+    llm_out_lit(out, ",\"function\":{");
+
+    if (ev->name.p != NULL) {
+        llm_out_lit(out, "\"name\":");
+        llm_write_string(out, &ev->name, ev->linesep);
+        llm_out_lit(out, ",");
+    }
+
+    llm_out_lit(out, "\"arguments\":\"");
+    llm_write_inside(out, &ev->text, ev->linesep);
+    llm_out_lit(out, "\"}}]");
+}
+
+
+/* JSON of the upstream's that may have line ends between its tokens. */
+static void
+llm_openai_write_raw(llm_out_t *out, const llm_slice_t *raw,
+    unsigned linesep)
+{
+    llm_slice_t    run;
+    const llm_u8  *p, *end;
+
+    p = raw->p;
+    end = p + raw->n;
+    run.escaped = 1;
+
+    while (p < end) {
+        for (run.p = p; p < end && *p != '\n' && *p != '\r'; p++) {
+            /* void */
+        }
+
+        run.n = (size_t) (p - run.p);
+        llm_write_inside(out, &run, linesep);
+
+        while (p < end && (*p == '\n' || *p == '\r')) {
+            p++;
+        }
+    }
+}
+
+
+static void
+llm_openai_string(llm_encoder_t *e, llm_openai_stream_t *s,
+    const llm_event_t *ev, const char *name, size_t n)
+{
+    llm_openai_chunk(e, s, ev->choice);
+    llm_out(e->out, name, n);
+    llm_write_string(e->out, &ev->text, ev->linesep);
+    llm_openai_chunk_open(e);
+}
+
+#define llm_openai_member_string(e, s, ev, lit)                             \
+    llm_openai_string(e, s, ev, lit, sizeof(lit) - 1)
+
+
+/* An event of a choice, as one chunk. */
+static void
+llm_openai_encode_choice(llm_encoder_t *e, llm_openai_stream_t *s,
+    const llm_event_t *ev)
+{
+    llm_slice_t  word;
+
+    llm_openai_role(e, s, ev->choice);
+
+    switch (ev->type) {
+
+    case LLM_EV_TEXT:
+        llm_openai_member_string(e, s, ev, "\"content\":");
+        break;
+
+    case LLM_EV_REASONING:
+        llm_openai_member_string(e, s, ev, "\"reasoning_content\":");
+        break;
+
+    case LLM_EV_REFUSAL:
+        llm_openai_member_string(e, s, ev, "\"refusal\":");
+        break;
+
+    case LLM_EV_TOOL_CALL:
+        llm_openai_chunk(e, s, ev->choice);
+        llm_openai_write_call(e->out, ev);
+        llm_openai_chunk_open(e);
+        break;
+
+    case LLM_EV_LOGPROBS:
+        llm_openai_chunk(e, s, ev->choice);
+        llm_out_lit(e->out, "},\"logprobs\":");
+        llm_openai_write_raw(e->out, &ev->raw, ev->linesep);
+        llm_out_lit(e->out, ",\"finish_reason\":null}");
+        llm_openai_chunk_end(e);
+        break;
+
+    case LLM_EV_FINISH:
+        word = llm_finish_word(ev);
+
+        llm_openai_chunk(e, s, ev->choice);
+        llm_out_lit(e->out, "},\"logprobs\":null,\"finish_reason\":");
+        llm_write_string(e->out, &word, ev->linesep);
+        llm_out_lit(e->out, "}");
+        llm_openai_chunk_end(e);
+        break;
+
+    default:
+        break;
+    }
+}
+
+
+static void
+llm_openai_end(llm_encoder_t *e, llm_openai_stream_t *s)
+{
+    if (e->usage && s->has_usage) {
+        llm_out(e->out, s->head.p, s->head.n);
+        llm_out_lit(e->out, "],\"usage\":");
+        llm_write_usage(e->out, &s->usage, 1);
+        llm_out_lit(e->out, "}\n\n");
+    }
+
+    llm_out_lit(e->out, "data: [DONE]\n\n");
+}
+
+
+void
+llm_openai_encode(llm_encoder_t *e, void *state, const llm_event_t *ev)
+{
+    llm_openai_stream_t  *s;
+
+    if (e->rc != LLM_OK) {
+        return;
+    }
+
+    s = state;
+
+    switch (ev->type) {
+
+    case LLM_EV_TEXT: case LLM_EV_REASONING: case LLM_EV_REFUSAL:
+        if (ev->text.n == 0) {
+            return;
+        }
+
+        break;
+
+    case LLM_EV_ERROR:
+        llm_out_lit(e->out, "data: ");
+        llm_openai_error_body(e->out, ev->error);
+        llm_out_lit(e->out, "\n\n");
+        return;
+
+    case LLM_EV_END:
+        llm_openai_end(e, s);
+        return;
+
+    case LLM_EV_PING: case LLM_EV_META:
+        return;
+
+    default:
+        break;
+    }
+
+    if (s->head.n == 0) {
+        llm_openai_begin(e, s, ev);
+
+        if (e->rc != LLM_OK) {
+            return;
+        }
+    }
+
+    if (ev->type == LLM_EV_USAGE) {
+        s->usage = *ev->usage;
+        s->has_usage = 1;
+
+    } else {
+        llm_openai_encode_choice(e, s, ev);
+    }
+}
+
+
+void
+llm_openai_stream_drop(llm_encoder_t *e, void *state)
+{
+    llm_openai_stream_t  *s;
+
+    s = state;
+
+    llm_block_free(&s->head, &e->alloc);
+}

@@ -1,0 +1,96 @@
+/*
+ * Requests: what the proxy must know of a client's JSON body, and the list
+ * of edits that turns it into the upstream's.  The body is spliced: every
+ * byte that is not replaced goes upstream as it came.
+ */
+
+#ifndef LLM_REQUEST_H
+#define LLM_REQUEST_H
+
+#include "llm_wire.h"
+
+
+typedef struct {
+    llm_slice_t     model;          /* inside of the string, or absent; the
+                                       last one when duplicated */
+    int             stream;         /* -1 absent, 0, 1 */
+    int             include_usage;  /* stream_options.include_usage likewise */
+    unsigned        messages;       /* a non-empty array is there */
+    unsigned        empty;          /* the object has no member */
+    const char     *member;         /* after LLM_INVALID: the member that is
+                                       wrong ("stream"), or NULL: the body is
+                                       not a JSON object */
+} llm_request_t;
+
+/*
+ * Reads the top level of a body.  LLM_OK; LLM_INVALID: not one JSON object,
+ * or a known member has a wrong type ("model" not a string, "stream" not a
+ * boolean, "messages" not an array, "stream_options" neither an object nor
+ * null; null counts as absent), or not UTF-8; LLM_TOO_DEEP.  "messages" may
+ * be absent (the caller decides).  An include_usage of another type counts
+ * as absent.  Of duplicates the last one counts.
+ */
+llm_rc_t llm_request_read(llm_request_t *r, const llm_u8 *body, size_t n,
+    unsigned max_depth);
+
+/* A top-level member that is to be set. */
+typedef struct {
+    llm_slice_t     name;       /* characters */
+    llm_slice_t     value;      /* valid JSON */
+    unsigned        if_absent;  /* for a body that has no such member; for
+                                   any other this is as if not given */
+} llm_request_set_t;
+
+typedef struct {
+    llm_slice_t              model;     /* characters, valid UTF-8; absent:
+                                           leave as it is */
+    int                      stream;    /* -1 leave, 0, 1 */
+    unsigned                 usage;     /* have include_usage: true */
+    const llm_request_set_t *set;
+    size_t                   nset;      /* set wins over the above; the last
+                                           of equal names wins */
+} llm_request_change_t;
+
+/* At offset `at` of the body leave out `cut` bytes and put `put` there. */
+typedef struct {
+    size_t          at;
+    size_t          cut;
+    size_t          put_at;     /* offset of the new bytes in plan->text */
+    size_t          put_n;
+} llm_edit_t;
+
+/* Sorted by `at`, not overlapping.  Memory by the given allocator. */
+typedef struct {
+    llm_alloc_t     alloc;
+    llm_edit_t     *edits;
+    size_t          n;
+    size_t          cap;
+    llm_block_t     text;
+} llm_plan_t;
+
+/* Bounds what a body of nothing but duplicates can cost. */
+#define LLM_REQUEST_EDITS_MAX  1024
+
+/*
+ * Plans the edits for a body that llm_request_read() accepted.  Duplicated
+ * members are all replaced; what already reads as wanted has no edit.  usage
+ * is for a request that streams after the change: any other keeps its
+ * stream_options.  LLM_OK; LLM_INVALID: not such a body, a value that is not
+ * JSON, or more than LLM_REQUEST_EDITS_MAX values to replace; LLM_NOMEM.  Only
+ * after LLM_OK there is something to free.
+ */
+llm_rc_t llm_request_plan(llm_plan_t *plan, const llm_u8 *body, size_t n,
+    const llm_request_change_t *change, const llm_alloc_t *a);
+void llm_plan_free(llm_plan_t *plan);
+
+/* Length of the body after the edits. */
+size_t llm_plan_length(const llm_plan_t *plan, size_t n);
+
+/* Appends {"messages":[{"role":"user","content":…}]} for a prompt given as
+ * characters (repaired when not UTF-8) to b.  LLM_OK; LLM_NOMEM: b holds
+ * what it held. */
+llm_rc_t llm_request_prompt(llm_block_t *b, const llm_alloc_t *a,
+    const llm_u8 *prompt, size_t n);
+
+
+#endif /* LLM_REQUEST_H */

@@ -1,0 +1,126 @@
+package LLMTest::Cert;
+
+# Certificates for the tests, made by the openssl command once per test file
+# and name: a small CA, certificates it signed, and self-signed ones.  They
+# live in the test's temporary directory and are valid for two days.
+
+use strict;
+use warnings;
+
+use POSIX ();
+
+
+sub new {
+    my ($class, $dir) = @_;
+
+    return bless { dir => $dir, made => {} }, $class;
+}
+
+
+# the CA's certificate and key files
+
+sub ca {
+    my ($self, $name) = @_;
+
+    $name //= 'ca';
+
+    if (!$self->{made}{$name}) {
+        my ($cert, $key) = $self->_files($name);
+
+        $self->_run('req', '-x509', _new_key($key), '-days', 2,
+            '-subj', "/CN=llm test $name", '-out', $cert,
+            '-addext', 'basicConstraints=critical,CA:TRUE',
+            '-addext', 'keyUsage=critical,keyCertSign,cRLSign');
+
+        $self->{made}{$name} = [ $cert, $key ];
+    }
+
+    return @{ $self->{made}{$name} };
+}
+
+
+# cert($host, self_signed => 1, ca => NAME): certificate and key files for
+# this host name (or IP address), signed by the CA unless said otherwise
+
+sub cert {
+    my ($self, $host, %o) = @_;
+    my $by = $o{self_signed} ? 'self' : $o{ca} // 'ca';
+    my $name = "$host.$by" =~ s/[^A-Za-z0-9.-]/_/gr;
+
+    if (!$self->{made}{$name}) {
+        my ($cert, $key) = $self->_files($name);
+        my $alt = 'subjectAltName='
+            . ($host =~ /^[0-9.]+$/ ? "IP:$host" : "DNS:$host");
+        my @subject = ('-subj', "/CN=$host");
+
+        if ($o{self_signed}) {
+            $self->_run('req', '-x509', _new_key($key), '-days', 2, @subject,
+                '-addext', $alt, '-out', $cert);
+
+        } else {
+            $self->_sign($by, $cert, $key, $alt, @subject);
+        }
+
+        $self->{made}{$name} = [ $cert, $key ];
+    }
+
+    return @{ $self->{made}{$name} };
+}
+
+
+sub _sign {
+    my ($self, $by, $cert, $key, $alt, @subject) = @_;
+    my ($ca, $ca_key) = $self->ca($by);
+    my $extensions = "$cert.ext";
+
+    open my $fh, '>', $extensions or die "$extensions: $!";
+    print $fh "$alt\nbasicConstraints=CA:FALSE\n";
+    close $fh or die "$extensions: $!";
+
+    $self->_run('req', _new_key($key), @subject, '-out', "$cert.csr");
+    $self->_run('x509', '-req', '-in', "$cert.csr", '-CA', $ca,
+        '-CAkey', $ca_key, '-CAcreateserial', '-days', 2,
+        '-extfile', $extensions, '-out', $cert);
+
+    return;
+}
+
+
+sub _files {
+    my ($self, $name) = @_;
+
+    return ("$self->{dir}/$name.crt", "$self->{dir}/$name.key");
+}
+
+
+sub _new_key {
+    my ($key) = @_;
+
+    return ('-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1',
+        '-nodes', '-keyout', $key);
+}
+
+
+sub _run {
+    my ($self, @args) = @_;
+    my $log = "$self->{dir}/openssl.out";
+
+    open my $out, '>>', $log or die "$log: $!";
+
+    my $pid = fork() // die "fork: $!";
+
+    if ($pid == 0) {
+        open(STDIN, '<', '/dev/null');
+        open(STDOUT, '>&', $out);
+        open(STDERR, '>&', $out);
+        exec 'openssl', @args or POSIX::_exit(127);
+    }
+
+    waitpid $pid, 0;
+    die "openssl $args[0] failed, see $log\n" if $?;
+
+    return;
+}
+
+
+1;

@@ -1,0 +1,107 @@
+/*
+ * What the tests of requests share: the edits of a plan carried out.  It must
+ * never look into a plan but through what llm_request.h promises.
+ */
+
+#ifndef REQUEST_SUPPORT_H
+#define REQUEST_SUPPORT_H
+
+#include "llm_request.h"
+#include "unit_support.h"
+
+
+static inline llm_slice_t
+chars(const char *s)
+{
+    llm_slice_t  c;
+
+    c = llm_slice_null;
+
+    if (s != NULL) {
+        c.p = (const llm_u8 *) s;
+        c.n = strlen(s);
+    }
+
+    return c;
+}
+
+
+/* The edited body, with a zero behind it, to be freed. */
+static inline char *
+apply(const llm_plan_t *plan, const llm_u8 *body, size_t n, size_t *len)
+{
+    char              *out;
+    size_t             i, at, k;
+    const llm_edit_t  *e;
+
+    *len = llm_plan_length(plan, n);
+    out = malloc(*len + 1);
+    assert_non_null(out);
+
+    at = 0;
+    k = 0;
+
+    for (i = 0; i < plan->n; i++) {
+        e = &plan->edits[i];
+
+        assert_true(e->at > at || (i == 0 && e->at == at));
+        assert_true(e->at <= n && e->cut <= n - e->at);
+        assert_true(e->put_at <= plan->text.n);
+        assert_true(e->put_n != 0 && e->put_n <= plan->text.n - e->put_at);
+
+        memcpy(out + k, body + at, e->at - at);
+        k += e->at - at;
+        memcpy(out + k, plan->text.p + e->put_at, e->put_n);
+        k += e->put_n;
+        at = e->at + e->cut;
+    }
+
+    memcpy(out + k, body + at, n - at);
+    k += n - at;
+    assert_int_equal(k, *len);
+    out[k] = '\0';
+
+    return out;
+}
+
+
+/* Plans and applies; "invalid" when the plan says so. */
+static inline char *
+change_body(const char *in, const llm_request_change_t *change,
+    size_t *edits)
+{
+    char          *out;
+    size_t         n, len;
+    llm_u8        *body;
+    llm_rc_t       rc;
+    llm_plan_t     plan;
+    llm_alloc_t    a;
+    unit_alloc_t   heap;
+
+    n = strlen(in);
+    body = unit_copy(in, n);
+    a = unit_alloc(&heap);
+
+    rc = llm_request_plan(&plan, body, n, change, &a);
+
+    if (rc == LLM_INVALID) {
+        assert_int_equal(heap.live, 0);
+        free(body);
+        return strdup("invalid");
+    }
+
+    assert_int_equal(rc, LLM_OK);
+
+    out = apply(&plan, body, n, &len);
+    assert_int_equal(strlen(out), len);
+    *edits = plan.n;
+
+    llm_plan_free(&plan);
+    assert_int_equal(heap.live, 0);
+    free(body);
+
+    return out;
+}
+
+
+#endif /* REQUEST_SUPPORT_H */
