@@ -89,9 +89,10 @@ mock_chat_plan(mock_chat_t *x)
     x->eol = eols[x->opt.eol];
 
     b = &x->lead;
-    mock_buf_fmt(b, "data: {\"id\":\"chatcmpl-%s\",\"object\":"
+    mock_buf_fmt(b, "data: {\"id\":\"chatcmpl-%s%s\",\"object\":"
                  "\"chat.completion.chunk\",\"created\":%lld,\"model\":\"",
-                 x->answer->record->id, (long long) x->opt.created);
+                 x->answer->record->id, x->id_more ? x->id_more : "",
+                 (long long) x->opt.created);
     mock_buf_add(b, x->req.model.p, x->req.model.n);
     mock_buf_lit(b, "\",\"service_tier\":\"default\","
                  "\"system_fingerprint\":\"fp_mock\",\"choices\":[");

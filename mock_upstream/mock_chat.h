@@ -78,6 +78,7 @@ struct mock_chat_s {
     mock_buf_t            lead;         /* up to "choices":[ */
     mock_buf_t            rest;         /* after choices' ] */
     const char           *eol;
+    const char           *id_more;      /* fault: put behind the id */
 
     mock_buf_t            event;        /* the last one built */
     size_t                event_at;     /* where it starts, after comments */

@@ -380,7 +380,7 @@ mock_chat_first(mock_chat_t *x)
     if (x->fault && x->fault->where == MOCK_FAULT_HEAD) {
         verdict = x->fault->fn(x);
 
-    } else if (x->opt.status && x->opt.status != 200) {
+    } else if (x->status != 200) {
         verdict = mock_chat_status(x);
     }
 
@@ -461,7 +461,7 @@ mock_chat_shape(mock_chat_t *x, const mock_request_t *r)
 
     o = &x->opt;
     given = mock_options_given(o, framing);
-    x->status = o->status ? (int) o->status : 200;
+    x->status = o->status && x->fault == NULL ? (int) o->status : 200;
     x->minor = !o->http10;
     x->framing = (int) o->framing;
     x->type = x->req.stream ? "text/event-stream; charset=utf-8"
@@ -597,6 +597,7 @@ mock_chat(mock_conn_t *c, const mock_request_t *r, const mock_options_t *o,
     x->opt = *o;
     x->req = *req;
     memset(req, 0, sizeof(*req));
+    x->opt.variant += x->opt.variant == 0;
     x->fault = fault;
     x->reused = c->requests - 1;
     x->answer = mock_answer_new(c, r, o->lockstep[0] ? o->lockstep : o->id,

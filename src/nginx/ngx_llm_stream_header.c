@@ -300,7 +300,7 @@ ngx_llm_stream_passes(ngx_llm_stream_ctx_t *ctx, ngx_str_t *name)
 
     pass = ctx->conf->upstream.pass_headers;
 
-    if (pass == NULL) {
+    if (pass == NULL || pass == NGX_CONF_UNSET_PTR) {
         return 0;
     }
 

@@ -10,7 +10,6 @@
 #define LLM_FLOW_H
 
 #include "llm_dialect.h"
-#include "llm_ndjson.h"
 #include "llm_sse.h"
 #include "llm_stage_measure.h"
 
@@ -63,16 +62,31 @@ typedef struct {
                                            it said; slices live in `said` */
     llm_block_t           said;
 
-    /* private; the implementation completes this list */
-    union {
-        llm_sse_t         sse;
-        llm_ndjson_t      ndjson;
-    } framer;
+    /* private */
+    llm_sse_t             sse;
     llm_decoder_t         decoder;
     llm_encoder_t         encoder;
-    void                 *state;
+    void                (*encode)(llm_encoder_t *e, void *state,
+                                  const llm_event_t *ev);
+    void                 *state;        /* the encoder's */
     llm_block_t           body;         /* a JSON answer, as it comes in */
+    llm_block_t           fixed;        /* a frame with its UTF-8 repaired */
     int64_t               now_ms;
+    uint64_t              seen[2];      /* choices, one bit each */
+    uint64_t              finished[2];
+    const llm_slice_t    *data;         /* of the frame that is decoded */
+    const llm_sse_event_t *event;       /* its block, if it has one */
+    size_t                said_block;   /* bytes of the block in `said`, its
+                                           data follows */
+    const llm_u8         *run;          /* blocks of the input that go out
+                                           untouched, not yet handed on */
+    size_t                run_n;
+    unsigned              same;         /* one dialect on both sides */
+    unsigned              passing;      /* and events go out as they came */
+    unsigned              any;          /* a byte came */
+    unsigned              beyond;       /* a choice that is not tracked */
+    unsigned              said_usage;   /* by the frame that is decoded */
+    unsigned              closed;       /* nothing more may be written */
 } llm_flow_t;
 
 

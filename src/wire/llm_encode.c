@@ -82,6 +82,15 @@ llm_gathered(const llm_block_t *b)
 }
 
 
+void
+llm_write_gathered(llm_out_t *out, const llm_block_t *b)
+{
+    if (b->n != 0) {
+        llm_out(out, b->p, b->n);
+    }
+}
+
+
 llm_slice_t
 llm_finish_word(const llm_event_t *ev)
 {
@@ -182,7 +191,7 @@ llm_slice_char(const llm_u8 *p, size_t n, unsigned escaped)
         }
 
     } else {
-        while (len < n && (p[len] & 0xc0) == 0x80) {
+        while (len < n && len < 4 && (p[len] & 0xc0) == 0x80) {
             len++;
         }
     }

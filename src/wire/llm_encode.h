@@ -22,6 +22,9 @@ llm_rc_t llm_gather(llm_encoder_t *e, llm_block_t *b, size_t *total,
 /* A block filled by llm_gather() as a slice; never absent. */
 llm_slice_t llm_gathered(const llm_block_t *b);
 
+/* Writes the bytes of such a block, without quotes. */
+void llm_write_gathered(llm_out_t *out, const llm_block_t *b);
+
 /* The word of a FINISH event: OpenAI's for the canonical reasons, else the
  * upstream's own. */
 llm_slice_t llm_finish_word(const llm_event_t *ev);

@@ -412,7 +412,8 @@ test_reference(void **state)
         check_raw(what, &whole, is_plain(&whole, p, n));
 
         for (k = 0; k < 4; k++) {
-            sse_run(&r, p, n, cuts, unit_random_cuts(n, cuts, 16), &sse_no_limits);
+            sse_run(&r, p, n, cuts, unit_random_cuts(n, cuts, 16),
+                    &sse_no_limits);
             sse_compare(what, &whole, &r);
         }
 

@@ -127,8 +127,8 @@ feed(llm_sse_t *s, sse_result_t *r, const llm_u8 *p, size_t n)
 
 
 void
-sse_run(sse_result_t *r, const llm_u8 *p, size_t n, const size_t *cuts, size_t k,
-    const sse_limits_t *limits)
+sse_run(sse_result_t *r, const llm_u8 *p, size_t n, const size_t *cuts,
+    size_t k, const sse_limits_t *limits)
 {
     size_t           i, at;
     llm_sse_t        s;
@@ -221,7 +221,8 @@ sse_compare(const char *what, const sse_result_t *a, sse_result_t *b)
 
 /* Every way of cutting gives what the whole gave. */
 void
-sse_all_cuts(const char *name, const llm_u8 *p, size_t n, const sse_result_t *whole)
+sse_all_cuts(const char *name, const llm_u8 *p, size_t n,
+    const sse_result_t *whole)
 {
     char      what[128];
     size_t    i, k, cuts[SSE_MAX_CUTS];

@@ -274,29 +274,65 @@ unit_each(const char *folder, const char *ext,
 }
 
 
+/* Whether p is a backslash, a u, and a surrogate of the half given. */
+static int
+unit_half(const llm_u8 *p, const llm_u8 *end, unsigned low)
+{
+    unsigned long  v;
+    char           digits[5];
+
+    if (end - p < 6 || p[0] != '\\' || p[1] != 'u'
+        || strspn((const char *) p + 2, "0123456789abcdefABCDEF") < 4)
+    {
+        return 0;
+    }
+
+    memcpy(digits, p + 2, 4);
+    digits[4] = '\0';
+    v = strtoul(digits, NULL, 16);
+
+    return low ? v >= 0xdc00 && v <= 0xdfff : v >= 0xd800 && v <= 0xdbff;
+}
+
+
 /* jansson refuses lone surrogates: they become \ufffd, of the same length. */
 static void
-unit_surrogates(llm_u8 *p)
+unit_surrogates(llm_u8 *p, const llm_u8 *end)
 {
-    while ((p = (llm_u8 *) strchr((char *) p, '\\')) != NULL) {
+    while (p < end && (p = memchr(p, '\\', (size_t) (end - p))) != NULL) {
 
-        if (p[1] != 'u' || (p[2] | 0x20) != 'd' || p[3] < '8') {
-            p += p[1] == '\0' ? 1 : 2;
-            continue;
-        }
-
-        if ((p[3] == '8' || p[3] == '9' || (p[3] | 0x20) == 'a'
-             || (p[3] | 0x20) == 'b')
-            && p[6] == '\\' && p[7] == 'u' && (p[8] | 0x20) == 'd'
-            && ((p[9] | 0x20) >= 'c' && (p[9] | 0x20) <= 'f'))
-        {
+        if (unit_half(p, end, 0) && unit_half(p + 6, end, 1)) {
             p += 12;
-            continue;
-        }
 
-        memcpy(p + 2, "fffd", 4);
-        p += 6;
+        } else if (unit_half(p, end, 0) || unit_half(p, end, 1)) {
+            memcpy(p + 2, "fffd", 4);
+            p += 6;
+
+        } else {
+            p += 2;
+        }
     }
+}
+
+
+json_t *
+unit_parse(const llm_u8 *p, size_t n, json_error_t *error)
+{
+    json_t  *root;
+    llm_u8  *copy;
+
+    copy = malloc(n + 1);
+    assert_non_null(copy);
+
+    memcpy(copy, p, n);
+    copy[n] = '\0';
+    unit_surrogates(copy, copy + n);
+
+    root = json_loadb((char *) copy, n, JSON_ALLOW_NUL | JSON_DECODE_ANY
+                                        | JSON_DECODE_INT_AS_REAL, error);
+    free(copy);
+
+    return root;
 }
 
 
@@ -309,10 +345,8 @@ unit_json(const char *path)
     json_error_t   error;
 
     p = unit_read(path, &n);
-    unit_surrogates(p);
 
-    root = json_loadb((char *) p, n, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL,
-                      &error);
+    root = unit_parse(p, n, &error);
     if (root == NULL) {
         fail_msg("%s:%d: %s", path, error.line, error.text);
     }

@@ -74,7 +74,13 @@ llm_u8 *unit_read(const char *path, size_t *n);
 size_t unit_each(const char *folder, const char *ext,
     void (*f)(const char *path, const char *name));
 
-/* A JSON file as jansson reads it; `what` names it in messages. */
+/*
+ * A document as jansson reads it, all numbers as reals, or NULL.  Lone
+ * surrogates, which it would refuse, are replaced with U+FFFD before.
+ */
+json_t *unit_parse(const llm_u8 *p, size_t n, json_error_t *error);
+
+/* The same for a file that must be right. */
 json_t *unit_json(const char *path);
 
 /* A copy of exactly n bytes: an overread is then seen by the sanitizers. */

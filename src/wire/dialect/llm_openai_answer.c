@@ -229,7 +229,7 @@ static void
 llm_openai_write_block(llm_out_t *out, const llm_block_t *b)
 {
     llm_out_lit(out, "\"");
-    llm_out(out, b->p, b->n);
+    llm_write_gathered(out, b);
     llm_out_lit(out, "\"");
 }
 
@@ -244,7 +244,7 @@ llm_openai_write_list(llm_out_t *out, const llm_block_t *b, unsigned said)
     }
 
     llm_out_lit(out, "[");
-    llm_out(out, b->p, b->n);
+    llm_write_gathered(out, b);
     llm_out_lit(out, "]");
 }
 
@@ -357,7 +357,7 @@ llm_openai_answer_end(llm_encoder_t *e, llm_openai_answer_t *a)
     llm_out_lit(out, "{\"id\":\"");
 
     if (a->id.n != 0) {
-        llm_out(out, a->id.p, a->id.n);
+        llm_write_gathered(out, &a->id);
 
     } else {
         llm_openai_make_id(out, &model, e->now);

@@ -2,7 +2,7 @@
  * Errors of OpenAI and its look-alikes: their shapes, the status that their
  * words mean, and the body that a client gets.
  *
- * Shapes: {"error":{…}}, {"error":"…"}, flat {"object":"error","message":…},
+ * Shapes: {"error":{…}}, {"error":"…"}, {"object":"error","message":…},
  * {"message":…}, {"detail":"…"}, {"detail":[{"msg":…}]}.
  */
 

@@ -310,10 +310,6 @@ llm_openai_encode(llm_encoder_t *e, void *state, const llm_event_t *ev)
 {
     llm_openai_stream_t  *s;
 
-    if (e->rc != LLM_OK) {
-        return;
-    }
-
     s = state;
 
     switch (ev->type) {
@@ -342,12 +338,12 @@ llm_openai_encode(llm_encoder_t *e, void *state, const llm_event_t *ev)
         break;
     }
 
-    if (s->head.n == 0) {
+    if (s->head.n == 0 && e->rc == LLM_OK) {
         llm_openai_begin(e, s, ev);
+    }
 
-        if (e->rc != LLM_OK) {
-            return;
-        }
+    if (e->rc != LLM_OK) {
+        return;
     }
 
     if (ev->type == LLM_EV_USAGE) {

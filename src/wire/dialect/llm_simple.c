@@ -86,7 +86,7 @@ llm_simple_answer(llm_encoder_t *e, void *state, const llm_event_t *ev)
 
     case LLM_EV_END:
         llm_out_lit(e->out, "{\"content\":\"");
-        llm_out(e->out, a->text.p, a->text.n);
+        llm_write_gathered(e->out, &a->text);
         llm_out_lit(e->out, "\",\"done\":true}");
         break;
 

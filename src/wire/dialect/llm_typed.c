@@ -63,7 +63,7 @@ static void
 llm_typed_write_block(llm_out_t *out, const llm_block_t *b)
 {
     llm_out_lit(out, "\"");
-    llm_out(out, b->p, b->n);
+    llm_write_gathered(out, b);
     llm_out_lit(out, "\"");
 }
 

@@ -1,0 +1,97 @@
+# ngx_llm_stream: build, try, test.  "make help" lists the targets.
+#
+# Everything built is left in build/.  Without NGINX_SRC the module is built
+# against the installed nginx (Debian's nginx-dev), with it against an unpacked
+# source tree: NGINX_SRC=dir, and STATIC=1 for a whole nginx with the module
+# linked in.
+
+SHELL = /bin/bash
+
+CC ?= cc
+CFLAGS ?= -O2 -g
+WARN = -Wall -Wextra -Wpointer-arith -Wshadow -Werror
+INC = -Isrc/wire -Isrc/stage
+
+BUILD = build
+MODULE = $(BUILD)/ngx_llm_stream_module.so
+MOCK = $(BUILD)/llm-mock
+
+WIRE_SRC = $(wildcard src/wire/*.c src/wire/dialect/*.c)
+LIB_SRC = $(WIRE_SRC) $(wildcard src/stage/*.c)
+MOCK_SRC = $(wildcard mock_upstream/*.c)
+NGINX_SIDE = ngx_llm_stream_module.c $(wildcard src/nginx/*.c src/nginx/*.h)
+HEADERS = $(wildcard src/*/*.h src/wire/dialect/*.h)
+
+NGINX ?= /usr/sbin/nginx
+MODULES_PATH ?= $(shell $(NGINX) -V 2>&1 \
+	| sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
+
+.PHONY: all module mock deps help install clean demo lint
+.PHONY: check check-deep bench-ir fuzz matrix
+
+all: module mock
+
+help:
+	@echo 'make deps        install what is needed (Debian packages)'
+	@echo 'make             build $(MODULE) and $(MOCK)'
+	@echo 'make demo        stream a chat request through the module;'
+	@echo '                 CLIENT=openai|simple|typed|text'
+	@echo 'make check       all tests'
+	@echo 'make check-deep  valgrind, sanitizers, fuzzing, cost gates'
+	@echo 'make bench-ir    instructions and system calls per event'
+	@echo 'make fuzz TIME=1h  every fuzz target for that long together'
+	@echo 'make matrix NGINX_SRCS="dir dir"  build against several nginx'
+	@echo 'make lint        style and static checks'
+	@echo 'make install     copy the module to nginx'"'"'s modules folder'
+	@echo 'make clean       remove $(BUILD)/'
+
+deps:
+	@util/deps
+
+# the module
+
+module: $(MODULE)
+
+$(MODULE): config $(NGINX_SIDE) $(LIB_SRC) $(HEADERS) util/build-module
+	@NGINX_SRC='$(NGINX_SRC)' STATIC='$(STATIC)' util/build-module
+
+# the mock provider
+
+mock: $(MOCK)
+
+$(MOCK): $(MOCK_SRC) $(WIRE_SRC) $(HEADERS) $(wildcard mock_upstream/*.h)
+	@mkdir -p $(BUILD)
+	$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -Isrc/wire -o $@ \
+	    $(MOCK_SRC) $(WIRE_SRC) -levent -levent_openssl -lssl -lcrypto -lz -lm
+
+install: module
+	install -D -m 644 $(MODULE) \
+	    $(DESTDIR)$(MODULES_PATH)/ngx_llm_stream_module.so
+
+# trying it
+
+demo:
+	@util/demo $(CLIENT)
+
+# testing it
+
+check: all
+	@util/check
+
+check-deep: all
+	@util/check-deep
+
+bench-ir: all
+	@util/bench-ir
+
+fuzz:
+	@util/fuzz '$(or $(TIME),6m)'
+
+matrix:
+	@util/matrix $(NGINX_SRCS)
+
+lint:
+	@util/lint
+
+clean:
+	rm -rf $(BUILD)

@@ -1,0 +1,837 @@
+/*
+ * The flow of one answer.  It must never write a terminator that the
+ * upstream did not earn, and nothing at all after one or after an error.
+ *
+ * Two ways lead through it.  With one dialect on both sides the bytes go
+ * out as they came and the events are only measured (passing); else the
+ * events go to the client's encoder.
+ */
+
+#include "llm_flow.h"
+#include "llm_encode.h"
+#include "llm_json.h"
+#include "llm_utf8.h"
+
+
+/* characters of an upstream's message that another dialect is told */
+#define LLM_FLOW_MESSAGE  200
+
+/* choices that are tracked */
+#define LLM_FLOW_CHOICES  128
+
+
+static llm_rc_t  llm_flow_emit(void *ctx, const llm_event_t *ev);
+
+
+llm_rc_t
+llm_flow_init(llm_flow_t *f, const llm_flow_conf_t *conf, llm_out_t *out)
+{
+    size_t  size;
+
+    memset(f, 0, sizeof(llm_flow_t));
+
+    f->conf = *conf;
+    f->out = out;
+    f->error.retry_after = -1;
+
+    f->same = conf->upstream == conf->client;
+    f->passing = f->same && !conf->answer_in == !conf->answer_out;
+
+    llm_measure_init(&f->measure);
+    llm_sse_init(&f->sse, &conf->alloc, conf->max_event);
+
+    f->decoder.emit = llm_flow_emit;
+    f->decoder.ctx = f;
+
+    f->encoder.out = out;
+    f->encoder.alloc = conf->alloc;
+    f->encoder.max_response = conf->max_response;
+    f->encoder.usage = conf->usage;
+    f->encoder.now = conf->now;
+
+    f->encode = conf->client->encode;
+    size = conf->client->stream_size;
+
+    if (conf->answer_out) {
+        f->encode = conf->client->answer;
+        size = conf->client->answer_size;
+    }
+
+    if (size == 0) {
+        return LLM_OK;
+    }
+
+    f->state = conf->alloc.resize(conf->alloc.ctx, NULL, 0, size);
+    if (f->state == NULL) {
+        return LLM_NOMEM;
+    }
+
+    memset(f->state, 0, size);
+
+    return LLM_OK;
+}
+
+
+void
+llm_flow_free(llm_flow_t *f)
+{
+    size_t                size;
+    const llm_dialect_t  *client;
+    void                (*drop)(llm_encoder_t *e, void *state);
+
+    client = f->conf.client;
+    size = f->conf.answer_out ? client->answer_size : client->stream_size;
+    drop = f->conf.answer_out ? client->answer_drop : client->stream_drop;
+
+    if (f->state != NULL) {
+        if (drop != NULL) {
+            drop(&f->encoder, f->state);
+        }
+
+        (void) f->conf.alloc.resize(f->conf.alloc.ctx, f->state, size, 0);
+        f->state = NULL;
+    }
+
+    llm_sse_free(&f->sse);
+    llm_block_free(&f->said, &f->conf.alloc);
+    llm_block_free(&f->body, &f->conf.alloc);
+    llm_block_free(&f->fixed, &f->conf.alloc);
+}
+
+
+static llm_rc_t
+llm_flow_fault(llm_flow_t *f, llm_fault_t fault)
+{
+    f->fault = fault;
+
+    return LLM_FAILED;
+}
+
+
+/* LLM_OK, or what the encoder or the sink could not do. */
+static inline llm_rc_t
+llm_flow_check(llm_flow_t *f)
+{
+    if (f->encoder.rc == LLM_OK && !f->out->failed) {
+        return LLM_OK;
+    }
+
+    return llm_flow_fault(f, f->encoder.rc == LLM_TOO_BIG
+                             ? LLM_FAULT_RESPONSE_TOO_LARGE
+                             : LLM_FAULT_INTERNAL);
+}
+
+
+/* Hands on the blocks of the input that were put together. */
+static llm_rc_t
+llm_flow_flush(llm_flow_t *f)
+{
+    size_t         n;
+    const llm_u8  *p;
+
+    p = f->run;
+    n = f->run_n;
+
+    if (n == 0) {
+        return LLM_OK;
+    }
+
+    f->run_n = 0;
+
+    if (f->conf.pass == NULL) {
+        llm_out(f->out, p, n);
+        return llm_flow_check(f);
+    }
+
+    if (f->conf.pass(f->conf.pass_ctx, p, n) != LLM_OK) {
+        return llm_flow_fault(f, LLM_FAULT_INTERNAL);
+    }
+
+    return LLM_OK;
+}
+
+
+/* An event goes out as it came. */
+static inline llm_rc_t
+llm_flow_pass(llm_flow_t *f, const llm_sse_event_t *ev)
+{
+    if (ev->in_input) {
+
+        if (f->run_n != 0 && f->run + f->run_n == ev->raw.p) {
+            f->run_n += ev->raw.n + 1;
+            return LLM_OK;
+        }
+
+        if (llm_flow_flush(f) != LLM_OK) {
+            return LLM_FAILED;
+        }
+
+        f->run = ev->raw.p;
+        f->run_n = ev->raw.n + 1;
+
+        return LLM_OK;
+    }
+
+    if (llm_flow_flush(f) != LLM_OK) {
+        return LLM_FAILED;
+    }
+
+    llm_sse_write_raw(f->out, ev);
+
+    return llm_flow_check(f);
+}
+
+
+/* Remembers which choices there are and which have finished. */
+static inline void
+llm_flow_track(llm_flow_t *f, const llm_event_t *ev)
+{
+    uint64_t  bit;
+    unsigned  word;
+
+    if (ev->choice >= LLM_FLOW_CHOICES) {
+        f->beyond = 1;
+        f->finish = 0;
+        return;
+    }
+
+    word = ev->choice / 64;
+    bit = (uint64_t) 1 << (ev->choice % 64);
+
+    if (ev->type == LLM_EV_FINISH) {
+        f->finished[word] |= bit;
+
+    } else if (f->seen[word] & bit) {
+        return;
+    }
+
+    f->seen[word] |= bit;
+
+    f->finish = !f->beyond && f->seen[0] == f->finished[0]
+                && f->seen[1] == f->finished[1];
+}
+
+
+static llm_rc_t
+llm_flow_block_full(llm_out_t *out)
+{
+    (void) out;
+
+    return LLM_TOO_BIG;
+}
+
+
+/* Appends the block of ev, as it would be passed on, to b. */
+static llm_rc_t
+llm_flow_block(llm_flow_t *f, llm_block_t *b, const llm_sse_event_t *ev)
+{
+    llm_rc_t   rc;
+    llm_out_t  out;
+
+    rc = llm_block_reserve(b, &f->conf.alloc, ev->raw.n + 1);
+    if (rc != LLM_OK) {
+        return rc;
+    }
+
+    out.pos = b->p + b->n;
+    out.end = out.pos + ev->raw.n + 1;
+    out.more = llm_flow_block_full;
+    out.ctx = NULL;
+    out.failed = 0;
+
+    llm_sse_write_raw(&out, ev);
+
+    b->n = (size_t) (out.pos - b->p);
+
+    return LLM_OK;
+}
+
+
+/* A slice that borrows from the frame's data, in its copy at p. */
+static llm_slice_t
+llm_flow_moved(const llm_flow_t *f, const llm_slice_t *s, const llm_u8 *p)
+{
+    llm_slice_t  moved;
+
+    moved = *s;
+
+    if (s->p != NULL) {
+        moved.p = p + (s->p - f->data->p);
+    }
+
+    return moved;
+}
+
+
+/* Keeps what the upstream says went wrong. */
+static llm_rc_t
+llm_flow_said(llm_flow_t *f, const llm_error_t *err)
+{
+    llm_rc_t       rc;
+    const llm_u8  *p;
+
+    f->said.n = 0;
+    f->said_block = 0;
+
+    rc = f->event != NULL ? llm_flow_block(f, &f->said, f->event) : LLM_OK;
+
+    if (rc == LLM_OK) {
+        f->said_block = f->said.n;
+        rc = llm_block_append(&f->said, &f->conf.alloc, f->data->p,
+                              f->data->n);
+    }
+
+    if (rc != LLM_OK) {
+        f->said.n = 0;
+        f->said_block = 0;
+        return llm_flow_fault(f, LLM_FAULT_INTERNAL);
+    }
+
+    p = f->said.p + f->said_block;
+
+    f->error = *err;
+    f->error.type = llm_flow_moved(f, &err->type, p);
+    f->error.code = llm_flow_moved(f, &err->code, p);
+    f->error.message = llm_flow_moved(f, &err->message, p);
+    f->error.param = llm_flow_moved(f, &err->param, p);
+
+    return llm_flow_fault(f, LLM_FAULT_UPSTREAM_ERROR);
+}
+
+
+static llm_rc_t
+llm_flow_emit(void *ctx, const llm_event_t *ev)
+{
+    llm_flow_t  *f;
+
+    f = ctx;
+
+    switch (ev->type) {
+
+    case LLM_EV_ERROR:
+        return llm_flow_said(f, ev->error);
+
+    case LLM_EV_USAGE:
+        f->said_usage = 1;
+        break;
+
+    case LLM_EV_TEXT: case LLM_EV_REASONING: case LLM_EV_REFUSAL:
+    case LLM_EV_TOOL_CALL: case LLM_EV_LOGPROBS: case LLM_EV_FINISH:
+        llm_flow_track(f, ev);
+        break;
+
+    default:
+        break;
+    }
+
+    llm_measure(&f->measure, ev, f->now_ms);
+
+    if (f->passing) {
+        return LLM_OK;
+    }
+
+    f->encode(&f->encoder, f->state, ev);
+
+    return llm_flow_check(f);
+}
+
+
+/* Writes the client's terminator: the upstream has finished. */
+static llm_rc_t
+llm_flow_end(llm_flow_t *f)
+{
+    llm_event_t  ev;
+
+    memset(&ev, 0, sizeof(llm_event_t));
+
+    ev.type = LLM_EV_END;
+    ev.created = -1;
+
+    f->encode(&f->encoder, f->state, &ev);
+
+    return llm_flow_check(f);
+}
+
+
+/* Makes an event of well-formed UTF-8 of one that is not. */
+static llm_rc_t
+llm_flow_repair(llm_flow_t *f, llm_sse_event_t *ev)
+{
+    size_t    raw;
+    llm_rc_t  rc;
+
+    f->fixed.n = 0;
+
+    rc = llm_utf8_repair(&f->fixed, &f->conf.alloc, ev->raw.p, ev->raw.n);
+    raw = f->fixed.n;
+
+    if (rc == LLM_OK && ev->data.n != 0) {
+        rc = llm_utf8_repair(&f->fixed, &f->conf.alloc, ev->data.p,
+                             ev->data.n);
+    }
+
+    if (rc != LLM_OK) {
+        return llm_flow_fault(f, LLM_FAULT_INTERNAL);
+    }
+
+    ev->raw.p = f->fixed.p;
+    ev->raw.n = raw;
+    ev->data.p = f->fixed.p + raw;
+    ev->data.n = f->fixed.n - raw;
+    ev->in_input = 0;
+
+    f->repaired++;
+
+    return LLM_OK;
+}
+
+
+/* A frame that is not the dialect's JSON. */
+static llm_rc_t
+llm_flow_invalid(llm_flow_t *f, const llm_sse_event_t *ev)
+{
+    if (!f->passing) {
+        return llm_flow_fault(f, LLM_FAULT_INVALID_EVENT);
+    }
+
+    f->invalid++;
+
+    return llm_flow_pass(f, ev);
+}
+
+
+/* The end of a frame that was decoded with rc. */
+static llm_rc_t
+llm_flow_decoded(llm_flow_t *f, const llm_sse_event_t *ev,
+    const llm_frame_t *frame, llm_rc_t rc)
+{
+    f->frames++;
+
+    switch (rc) {
+
+    case LLM_OK: case LLM_DONE:
+        break;
+
+    case LLM_INVALID:
+        return llm_flow_invalid(f, ev);
+
+    default:
+        return LLM_FAILED;
+    }
+
+    if (f->passing
+        && !(f->conf.hide_usage && f->said_usage && frame->choices == 0)
+        && llm_flow_pass(f, ev) != LLM_OK)
+    {
+        return LLM_FAILED;
+    }
+
+    if (rc == LLM_DONE) {
+        f->done = 1;
+    }
+
+    return rc;
+}
+
+
+/*
+ * One event of the upstream's.  tail: the stream ended before its blank
+ * line, so it counts only when it is whole.  LLM_OK, LLM_DONE, LLM_FAILED.
+ */
+static llm_rc_t
+llm_flow_frame(llm_flow_t *f, llm_sse_event_t *ev, unsigned tail)
+{
+    unsigned     check;
+    llm_rc_t     rc;
+    llm_frame_t  frame;
+
+    check = llm_utf8_check(ev->raw.p, ev->raw.n);
+
+    if ((check & LLM_UTF8_INVALID) && llm_flow_repair(f, ev) != LLM_OK) {
+        return LLM_FAILED;
+    }
+
+    frame.data = ev->data;
+    frame.type = ev->type;
+    frame.linesep = (check & LLM_UTF8_LINESEP) != 0;
+    frame.max_depth = f->conf.max_depth;
+    frame.choices = 0;
+
+    f->data = &frame.data;
+    f->event = ev;
+    f->said_usage = 0;
+
+    rc = f->conf.upstream->decode(&f->decoder, &frame);
+
+    if (tail && rc == LLM_INVALID) {
+        return LLM_OK;
+    }
+
+    return llm_flow_decoded(f, ev, &frame, rc);
+}
+
+
+/* A part of a JSON answer. */
+static llm_rc_t
+llm_flow_gather(llm_flow_t *f, const llm_u8 *p, size_t n)
+{
+    if (f->conf.max_response < f->body.n
+        || n > f->conf.max_response - f->body.n)
+    {
+        return llm_flow_fault(f, LLM_FAULT_RESPONSE_TOO_LARGE);
+    }
+
+    if (llm_block_append(&f->body, &f->conf.alloc, p, n) != LLM_OK) {
+        return llm_flow_fault(f, LLM_FAULT_INTERNAL);
+    }
+
+    return LLM_OK;
+}
+
+
+llm_rc_t
+llm_flow_feed(llm_flow_t *f, const llm_u8 *p, size_t n, int64_t now_ms)
+{
+    llm_rc_t         rc, framed;
+    llm_sse_event_t  ev;
+
+    if (f->fault != LLM_FAULT_NONE) {
+        return LLM_FAILED;
+    }
+
+    if (f->done) {
+        return LLM_DONE;
+    }
+
+    f->now_ms = now_ms;
+    f->any |= n != 0;
+
+    if (f->conf.answer_in) {
+        return llm_flow_gather(f, p, n);
+    }
+
+    rc = LLM_OK;
+    llm_sse_feed(&f->sse, p, n);
+
+    while (rc == LLM_OK) {
+        framed = llm_sse_next(&f->sse, &ev);
+
+        if (framed == LLM_AGAIN) {
+            break;
+        }
+
+        rc = framed == LLM_OK ? llm_flow_frame(f, &ev, 0)
+             : llm_flow_fault(f, framed == LLM_TOO_BIG
+                                 ? LLM_FAULT_EVENT_TOO_LARGE
+                                 : LLM_FAULT_INTERNAL);
+    }
+
+    if (f->run_n != 0 && llm_flow_flush(f) != LLM_OK) {
+        f->done = 0;
+        return LLM_FAILED;
+    }
+
+    return rc;
+}
+
+
+/* Whether the body is one JSON document: LLM_OK, LLM_AGAIN: its beginning
+ * only, LLM_INVALID. */
+static llm_rc_t
+llm_flow_whole(llm_flow_t *f)
+{
+    llm_json_t   j;
+    llm_slice_t  raw;
+
+    llm_json_init(&j, f->body.p, f->body.n, f->conf.max_depth);
+
+    if (llm_json_skip(&j, &raw) != LLM_JSON_ERROR
+        && llm_json_next(&j) == LLM_JSON_END)
+    {
+        return LLM_OK;
+    }
+
+    return j.error == LLM_AGAIN ? LLM_AGAIN : LLM_INVALID;
+}
+
+
+/* Makes well-formed UTF-8 of a body that is not. */
+static llm_rc_t
+llm_flow_repair_body(llm_flow_t *f)
+{
+    llm_block_t  body;
+
+    f->fixed.n = 0;
+
+    if (llm_utf8_repair(&f->fixed, &f->conf.alloc, f->body.p, f->body.n)
+        != LLM_OK)
+    {
+        return llm_flow_fault(f, LLM_FAULT_INTERNAL);
+    }
+
+    body = f->body;
+    f->body = f->fixed;
+    f->fixed = body;
+
+    f->repaired++;
+
+    return LLM_OK;
+}
+
+
+/* The body is one JSON document: decodes it, writes what it becomes. */
+static llm_rc_t
+llm_flow_answer(llm_flow_t *f)
+{
+    llm_rc_t     rc;
+    unsigned     check;
+    llm_frame_t  frame;
+
+    check = llm_utf8_check(f->body.p, f->body.n);
+
+    if ((check & LLM_UTF8_INVALID) && llm_flow_repair_body(f) != LLM_OK) {
+        return LLM_FAILED;
+    }
+
+    frame.data = (llm_slice_t) { f->body.p, f->body.n, 0 };
+    frame.type = llm_slice_null;
+    frame.linesep = (check & LLM_UTF8_LINESEP) != 0;
+    frame.max_depth = f->conf.max_depth;
+    frame.choices = 0;
+
+    f->data = &frame.data;
+    f->event = NULL;
+    f->frames++;
+
+    rc = f->conf.upstream->decode_answer(&f->decoder, &frame);
+
+    if (rc == LLM_INVALID && !f->passing) {
+        return llm_flow_fault(f, LLM_FAULT_INVALID_STREAM);
+    }
+
+    if (rc != LLM_DONE && rc != LLM_INVALID) {
+        return LLM_FAILED;
+    }
+
+    if (f->passing) {
+        llm_out(f->out, f->body.p, f->body.n);
+    }
+
+    if (llm_flow_check(f) != LLM_OK) {
+        return LLM_FAILED;
+    }
+
+    f->done = 1;
+
+    return LLM_DONE;
+}
+
+
+static llm_rc_t
+llm_flow_eof_answer(llm_flow_t *f)
+{
+    switch (llm_flow_whole(f)) {
+
+    case LLM_OK:
+        return llm_flow_answer(f);
+
+    case LLM_AGAIN:
+        return llm_flow_fault(f, LLM_FAULT_TRUNCATED);
+
+    default:
+        return llm_flow_fault(f, LLM_FAULT_INVALID_STREAM);
+    }
+}
+
+
+/* An event that lacks its blank line counts when the end was in order.
+ * LLM_OK: the stream was not ended by it. */
+static llm_rc_t
+llm_flow_tail(llm_flow_t *f)
+{
+    llm_rc_t         rc;
+    llm_sse_event_t  ev;
+
+    rc = llm_sse_finish(&f->sse, &ev);
+
+    switch (rc) {
+
+    case LLM_OK:
+        rc = llm_flow_frame(f, &ev, 1);
+        break;
+
+    case LLM_DONE:
+        return LLM_OK;
+
+    case LLM_TOO_BIG:
+        return llm_flow_fault(f, LLM_FAULT_EVENT_TOO_LARGE);
+
+    default:
+        return llm_flow_fault(f, LLM_FAULT_INTERNAL);
+    }
+
+    return rc;
+}
+
+
+llm_rc_t
+llm_flow_eof(llm_flow_t *f, llm_eof_t how)
+{
+    llm_rc_t  rc;
+
+    if (f->fault != LLM_FAULT_NONE) {
+        return LLM_FAILED;
+    }
+
+    if (f->done) {
+        return LLM_DONE;
+    }
+
+    if (!f->any) {
+        return llm_flow_fault(f, LLM_FAULT_EMPTY);
+    }
+
+    if (f->conf.answer_in) {
+        return llm_flow_eof_answer(f);
+    }
+
+    if (how != LLM_EOF_BROKEN) {
+        rc = llm_flow_tail(f);
+        if (rc != LLM_OK) {
+            return rc;
+        }
+    }
+
+    if (f->frames == 0) {
+        return llm_flow_fault(f, LLM_FAULT_INVALID_STREAM);
+    }
+
+    if (how == LLM_EOF_BROKEN || !f->finish) {
+        return llm_flow_fault(f, LLM_FAULT_TRUNCATED);
+    }
+
+    if (llm_flow_end(f) != LLM_OK) {
+        return LLM_FAILED;
+    }
+
+    f->done = 1;
+
+    return LLM_DONE;
+}
+
+
+/* What the client is told of f->fault. */
+static void
+llm_flow_error(const llm_flow_t *f, llm_error_t *err)
+{
+    const llm_fault_info_t  *info;
+
+    info = llm_fault_info(f->fault);
+
+    memset(err, 0, sizeof(llm_error_t));
+
+    err->type = info->type;
+    err->code = info->code;
+    err->message = info->message;
+    err->status = llm_flow_status(f);
+    err->retry_after = -1;
+
+    if (f->fault != LLM_FAULT_UPSTREAM_ERROR) {
+        return;
+    }
+
+    err->retry_after = f->error.retry_after;
+    err->param = f->error.param;
+
+    if (f->error.type.n != 0) {
+        err->type = f->error.type;
+    }
+
+    if (f->error.code.n != 0) {
+        err->code = f->error.code;
+    }
+
+    if (f->error.message.n != 0) {
+        err->message = llm_slice_first(&f->error.message, LLM_FLOW_MESSAGE);
+    }
+}
+
+
+llm_rc_t
+llm_flow_fail(llm_flow_t *f, llm_fault_t fault)
+{
+    llm_error_t  err;
+    llm_event_t  ev;
+
+    if (fault != LLM_FAULT_NONE) {
+        f->fault = fault;
+
+    } else if (f->fault == LLM_FAULT_NONE) {
+        f->fault = LLM_FAULT_INTERNAL;
+    }
+
+    if (f->done || f->closed) {
+        return LLM_OK;
+    }
+
+    if (f->conf.answer_out || f->conf.client->framing == LLM_FRAMING_NONE) {
+        return LLM_AGAIN;
+    }
+
+    f->closed = 1;
+
+    if (f->passing && f->fault == LLM_FAULT_UPSTREAM_ERROR
+        && f->said_block != 0)
+    {
+        llm_out(f->out, f->said.p, f->said_block);
+        return f->out->failed ? LLM_FAILED : LLM_OK;
+    }
+
+    llm_flow_error(f, &err);
+
+    memset(&ev, 0, sizeof(llm_event_t));
+
+    ev.type = LLM_EV_ERROR;
+    ev.created = -1;
+    ev.error = &err;
+
+    f->encode(&f->encoder, f->state, &ev);
+
+    return f->out->failed ? LLM_FAILED : LLM_OK;
+}
+
+
+void
+llm_flow_error_body(llm_flow_t *f, llm_out_t *out)
+{
+    size_t         n;
+    llm_error_t    err;
+    const llm_u8  *p;
+
+    if (f->same && f->fault == LLM_FAULT_UPSTREAM_ERROR
+        && f->said.n > f->said_block)
+    {
+        p = f->said.p + f->said_block;
+        n = f->said.n - f->said_block;
+
+        if (*p == '{' || f->conf.answer_in) {
+            llm_out(out, p, n);
+            return;
+        }
+    }
+
+    llm_flow_error(f, &err);
+
+    f->conf.client->error_body(out, &err);
+}
+
+
+int
+llm_flow_status(const llm_flow_t *f)
+{
+    if (f->fault == LLM_FAULT_UPSTREAM_ERROR && f->error.status != 0) {
+        return f->error.status;
+    }
+
+    return llm_fault_info(f->fault)->status;
+}
