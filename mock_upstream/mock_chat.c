@@ -291,7 +291,7 @@ mock_chat_text(mock_chat_t *x, const char *member, unsigned choice,
     mock_buf_json(b, x->token.p, x->token.n);
     mock_buf_lit(b, "\"},\"logprobs\":");
 
-    if (x->opt.logprobs && !x->opt.refusal) {
+    if (x->opt.logprobs && strcmp(member, "content") == 0) {
         mock_buf_lit(b, "{\"content\":[");
         mock_chat_logprobs(x, b);
         mock_buf_lit(b, "],\"refusal\":null}");

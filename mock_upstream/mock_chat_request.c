@@ -90,9 +90,11 @@ mock_chat_message(mock_chat_reader_t *x, llm_json_t *j)
 }
 
 
-static void
+/* Returns how many there are. */
+static unsigned
 mock_chat_messages(mock_chat_reader_t *x)
 {
+    unsigned         n;
     llm_json_t       j;
     llm_slice_t      raw;
     llm_json_type_t  type;
@@ -100,7 +102,7 @@ mock_chat_messages(mock_chat_reader_t *x)
     llm_json_init(&j, x->messages.p, x->messages.n, LLM_JSON_DEPTH_MAX);
     (void) llm_json_next(&j);
 
-    for ( ;; ) {
+    for (n = 0; ; n++) {
         type = llm_json_next(&j);
 
         if (type == LLM_JSON_OBJECT) {
@@ -112,7 +114,7 @@ mock_chat_messages(mock_chat_reader_t *x)
         } else if (type == LLM_JSON_ARRAY_END || type == LLM_JSON_ERROR
                    || type == LLM_JSON_END)
         {
-            return;
+            return n;
         }
     }
 }
@@ -282,7 +284,11 @@ mock_chat_request(mock_chat_request_t *r, const unsigned char *p, size_t n,
     }
 
     r->prompt = x.messages.n;
-    mock_chat_messages(&x);
+
+    if (mock_chat_messages(&x) == 0) {
+        return mock_chat_wrong(&x, "messages", "Invalid 'messages': empty "
+                               "array.");
+    }
 
     return 0;
 }

@@ -202,8 +202,15 @@ mock_conn_on_write(struct bufferevent *bev, void *arg)
     (void) bev;
     c = arg;
 
-    if (!c->dead && c->answer) {
+    if (c->dead) {
+        return;
+    }
+
+    if (c->answer) {
         mock_answer_run(c->answer);
+
+    } else if (c->finish) {
+        mock_conn_finish(c);
     }
 }
 
@@ -382,6 +389,18 @@ mock_conn_half_close(mock_conn_t *c)
     }
 
     (void) shutdown(c->fd, SHUT_WR);
+}
+
+
+void
+mock_conn_finish(mock_conn_t *c)
+{
+    c->busy = 1;
+    c->finish = 1;
+
+    if (mock_conn_pending(c) == 0) {
+        mock_conn_close(c, MOCK_CLOSE_CLEAN);
+    }
 }
 
 

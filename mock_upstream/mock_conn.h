@@ -35,6 +35,7 @@ struct mock_conn_s {
     unsigned             counted:1; /* in the statistics */
     unsigned             alert:1;   /* fault tls-alert */
     unsigned             half:1;    /* write side shut, waits for the peer */
+    unsigned             finish:1;  /* to be closed when all is sent */
     unsigned             dead:1;    /* closed; memory goes a moment later */
 
     mock_conn_t         *next;
@@ -58,6 +59,9 @@ void mock_conn_next(mock_conn_t *c);
 
 /* Shuts the write side and waits until the peer closes. */
 void mock_conn_half_close(mock_conn_t *c);
+
+/* Closes cleanly as soon as everything is sent. */
+void mock_conn_finish(mock_conn_t *c);
 
 /* Closes now; what waits in the output buffer is lost.  The structure stays
  * valid, with `dead` set, until the event loop runs again. */

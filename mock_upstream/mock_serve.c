@@ -362,14 +362,14 @@ mock_serve_refuse(mock_conn_t *c, int status)
 
     /* it is no request, so it has no record and is not counted */
     (void) mock_conn_send(c, b.p, b.n);
-    mock_conn_close(c, MOCK_CLOSE_CLEAN);
+    mock_conn_finish(c);
     mock_buf_free(&b);
     mock_buf_free(&body);
 }
 
 
 /* The answer before the body: 1 and 2 close at once, what comes then is
- * answered by the kernel with RST; 3 sends FIN and reads no more. */
+ * answered by the kernel with RST; 3 sends FIN and throws the rest away. */
 static void
 mock_serve_early(mock_conn_t *c, const mock_options_t *o)
 {
@@ -389,10 +389,9 @@ mock_serve_early(mock_conn_t *c, const mock_options_t *o)
     mock_buf_free(&b);
 
     if (o->variant == 3) {
-        (void) bufferevent_disable(c->bev, EV_READ);
         mock_conn_half_close(c);
     } else {
-        mock_conn_close(c, MOCK_CLOSE_CLEAN);
+        mock_conn_finish(c);
     }
 
     mock_stats_end(c->mock, record, MOCK_END_FAULT);

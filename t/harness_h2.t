@@ -111,7 +111,8 @@ for my $case ([ h2 => 0 ], [ h2s => 1 ]) {
         is($r->{body}, "hello\n", 'body');
         ok($r->{complete}, 'complete');
 
-        my $s = $t->open(%o, method => 'POST', path => '/x', body => { a => 1 });
+        my $s = $t->open(%o, method => 'POST', path => '/x',
+            body => { a => 1 });
         my ($p, $q) = $u->take;
         is($q->{body}, '{"a":1}', 'request body');
         is($q->{headers}{'content-type'}, 'application/json', 'its type');

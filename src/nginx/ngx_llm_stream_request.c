@@ -14,6 +14,8 @@ static ngx_int_t ngx_llm_stream_collect_body(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_copy_body(ngx_llm_stream_ctx_t *ctx,
     ngx_chain_t *in, size_t size);
 static ngx_int_t ngx_llm_stream_prompt_body(ngx_llm_stream_ctx_t *ctx);
+static ngx_int_t ngx_llm_stream_decode_prompt(ngx_llm_stream_ctx_t *ctx,
+    ngx_str_t *value);
 static ngx_int_t ngx_llm_stream_refuse(ngx_llm_stream_ctx_t *ctx,
     llm_fault_t fault, const char *member);
 static ngx_int_t ngx_llm_stream_read_model(ngx_llm_stream_ctx_t *ctx);
@@ -130,16 +132,21 @@ ngx_llm_stream_collect_body(ngx_llm_stream_ctx_t *ctx)
     size = 0;
     n = 0;
 
+    b = NULL;
+
+    /* a chunked body ends with an empty buffer that is neither */
+
     for (cl = in; cl; cl = cl->next) {
-        size += ngx_buf_size(cl->buf);
-        n++;
+        if (ngx_buf_size(cl->buf)) {
+            size += ngx_buf_size(cl->buf);
+            b = cl->buf;
+            n++;
+        }
     }
 
     if (size == 0) {
         return ngx_llm_stream_prompt_body(ctx);
     }
-
-    b = in->buf;
 
     if (n == 1 && ngx_buf_in_memory(b)) {
         ctx->body.data = b->pos;
@@ -174,6 +181,10 @@ ngx_llm_stream_copy_body(ngx_llm_stream_ctx_t *ctx, ngx_chain_t *in,
         b = in->buf;
         n = ngx_buf_size(b);
 
+        if (n == 0) {
+            continue;
+        }
+
         if (ngx_buf_in_memory(b)) {
             p = ngx_cpymem(p, b->pos, n);
             continue;
@@ -195,8 +206,6 @@ ngx_llm_stream_copy_body(ngx_llm_stream_ctx_t *ctx, ngx_chain_t *in,
 static ngx_int_t
 ngx_llm_stream_prompt_body(ngx_llm_stream_ctx_t *ctx)
 {
-    size_t      i;
-    u_char     *p, *src;
     llm_rc_t    rc;
     ngx_str_t   value;
 
@@ -214,21 +223,9 @@ ngx_llm_stream_prompt_body(ngx_llm_stream_ctx_t *ctx)
         return ngx_llm_stream_refuse(ctx, LLM_FAULT_BAD_REQUEST, "prompt");
     }
 
-    /* $arg_message is as it stood in the URL: "+" and %XX */
-
-    p = ngx_pnalloc(ctx->request->pool, value.len);
-    if (p == NULL) {
+    if (ngx_llm_stream_decode_prompt(ctx, &value) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    for (i = 0; i < value.len; i++) {
-        p[i] = (value.data[i] == '+') ? ' ' : value.data[i];
-    }
-
-    src = p;
-    value.data = p;
-    ngx_unescape_uri(&p, &src, value.len, 0);
-    value.len = p - value.data;
 
     rc = llm_request_prompt(&ctx->prompt, &ctx->alloc, value.data, value.len);
     if (rc != LLM_OK) {
@@ -237,6 +234,50 @@ ngx_llm_stream_prompt_body(ngx_llm_stream_ctx_t *ctx)
 
     ctx->body.data = ctx->prompt.p;
     ctx->body.len = ctx->prompt.n;
+
+    return NGX_OK;
+}
+
+
+/*
+ * $arg_message is as it stood in the query string: "+" and %XX.  A "%" that
+ * begins no escape stays, as browsers and the URL standard have it; nginx's
+ * own unescaper would swallow it.
+ */
+
+static ngx_int_t
+ngx_llm_stream_decode_prompt(ngx_llm_stream_ctx_t *ctx, ngx_str_t *value)
+{
+    size_t     i;
+    u_char    *p, *src;
+    ngx_int_t  byte;
+
+    src = value->data;
+
+    p = ngx_pnalloc(ctx->request->pool, value->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->data = p;
+
+    for (i = 0; i < value->len; i++) {
+        byte = NGX_ERROR;
+
+        if (src[i] == '%' && value->len - i > 2) {
+            byte = ngx_hextoi(&src[i + 1], 2);
+        }
+
+        if (byte != NGX_ERROR) {
+            *p++ = (u_char) byte;
+            i += 2;
+
+        } else {
+            *p++ = (src[i] == '+') ? ' ' : src[i];
+        }
+    }
+
+    value->len = p - value->data;
 
     return NGX_OK;
 }
@@ -372,6 +413,11 @@ ngx_llm_stream_plan_request(ngx_llm_stream_ctx_t *ctx)
     ctx->plan_live = 1;
     rc = llm_request_plan(&ctx->plan, ctx->body.data, ctx->body.len, &change,
                           &ctx->alloc);
+
+    if (rc == LLM_INVALID) {
+        /* more duplicates than anybody needs */
+        return ngx_llm_stream_refuse(ctx, LLM_FAULT_BAD_JSON, NULL);
+    }
 
     return rc == LLM_OK ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }

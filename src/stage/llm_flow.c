@@ -434,6 +434,26 @@ llm_flow_decoded(llm_flow_t *f, const llm_sse_event_t *ev,
 }
 
 
+/* Whether the bytes are one JSON document: LLM_OK, LLM_AGAIN: its beginning
+ * only, LLM_INVALID. */
+static llm_rc_t
+llm_flow_whole(const llm_flow_t *f, const llm_u8 *p, size_t n)
+{
+    llm_json_t   j;
+    llm_slice_t  raw;
+
+    llm_json_init(&j, p, n, f->conf.max_depth);
+
+    if (llm_json_skip(&j, &raw) != LLM_JSON_ERROR
+        && llm_json_next(&j) == LLM_JSON_END)
+    {
+        return LLM_OK;
+    }
+
+    return j.error == LLM_AGAIN ? LLM_AGAIN : LLM_INVALID;
+}
+
+
 /*
  * One event of the upstream's.  tail: the stream ended before its blank
  * line, so it counts only when it is whole.  LLM_OK, LLM_DONE, LLM_FAILED.
@@ -441,7 +461,7 @@ llm_flow_decoded(llm_flow_t *f, const llm_sse_event_t *ev,
 static llm_rc_t
 llm_flow_frame(llm_flow_t *f, llm_sse_event_t *ev, unsigned tail)
 {
-    unsigned     check;
+    unsigned     check, cut;
     llm_rc_t     rc;
     llm_frame_t  frame;
 
@@ -457,13 +477,20 @@ llm_flow_frame(llm_flow_t *f, llm_sse_event_t *ev, unsigned tail)
     frame.max_depth = f->conf.max_depth;
     frame.choices = 0;
 
+    cut = tail
+          && llm_flow_whole(f, frame.data.p, frame.data.n) != LLM_OK;
+
+    if (cut) {
+        frame.type = llm_slice_null;    /* bare text may be half a text */
+    }
+
     f->data = &frame.data;
     f->event = ev;
     f->said_usage = 0;
 
     rc = f->conf.upstream->decode(&f->decoder, &frame);
 
-    if (tail && rc == LLM_INVALID) {
+    if (cut && (rc == LLM_OK || rc == LLM_INVALID)) {
         return LLM_OK;
     }
 
@@ -532,26 +559,6 @@ llm_flow_feed(llm_flow_t *f, const llm_u8 *p, size_t n, int64_t now_ms)
     }
 
     return rc;
-}
-
-
-/* Whether the body is one JSON document: LLM_OK, LLM_AGAIN: its beginning
- * only, LLM_INVALID. */
-static llm_rc_t
-llm_flow_whole(llm_flow_t *f)
-{
-    llm_json_t   j;
-    llm_slice_t  raw;
-
-    llm_json_init(&j, f->body.p, f->body.n, f->conf.max_depth);
-
-    if (llm_json_skip(&j, &raw) != LLM_JSON_ERROR
-        && llm_json_next(&j) == LLM_JSON_END)
-    {
-        return LLM_OK;
-    }
-
-    return j.error == LLM_AGAIN ? LLM_AGAIN : LLM_INVALID;
 }
 
 
@@ -630,7 +637,7 @@ llm_flow_answer(llm_flow_t *f)
 static llm_rc_t
 llm_flow_eof_answer(llm_flow_t *f)
 {
-    switch (llm_flow_whole(f)) {
+    switch (llm_flow_whole(f, f->body.p, f->body.n)) {
 
     case LLM_OK:
         return llm_flow_answer(f);

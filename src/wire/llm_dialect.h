@@ -75,7 +75,8 @@ struct llm_dialect_s {
      */
     llm_rc_t      (*decode)(llm_decoder_t *d, llm_frame_t *frame);
 
-    /* Decodes one whole JSON answer, END included.  Same codes. */
+    /* Decodes one whole JSON answer, END included.  Same codes; LLM_OK: it
+     * was an error. */
     llm_rc_t      (*decode_answer)(llm_decoder_t *d, llm_frame_t *answer);
 
     /* Reads an error body or error event's data into *err (slices borrow

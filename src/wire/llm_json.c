@@ -27,7 +27,7 @@
 #define LLM_JSON_ROOT    0
 #define LLM_JSON_IN_OBJ  4
 #define LLM_JSON_IN_ARR  8
-#define LLM_JSON_FAILED  12
+#define LLM_JSON_FAILED  (12 | LLM_JSON_FIRST)
 
 /* space, LF, CR, TAB */
 #define llm_json_space(c)                                                   \
@@ -552,7 +552,7 @@ llm_json_next(llm_json_t *j)
 
     /* by frequency: after a name, after a member, after a bracket */
 
-    if (state == (LLM_JSON_IN_OBJ | LLM_JSON_VALUE)) {
+    if ((state & LLM_JSON_WHERE) == LLM_JSON_VALUE) {
         return llm_json_value(j, p, end);
     }
 
@@ -589,9 +589,6 @@ llm_json_next(llm_json_t *j)
         }
 
         return llm_json_wrong(j, p);
-
-    case LLM_JSON_ROOT | LLM_JSON_VALUE:
-        return llm_json_value(j, p, end);
 
     case LLM_JSON_FAILED:
         return LLM_JSON_ERROR;

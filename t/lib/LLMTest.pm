@@ -29,7 +29,6 @@ use LLMTest::Cert;
 use LLMTest::Checks;
 use LLMTest::Client;
 use LLMTest::Conn;
-use LLMTest::Proc;
 use LLMTest::Upstream;
 use LLMTest::Wait;
 
@@ -40,18 +39,19 @@ my $ROOT = Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../..');
 
 my %live;           # objects not yet finished, weak
 my $planned = 0;
-my $maker = 0;     # the process whose END makes the plan
+my $maker = 0;      # the process whose END makes the plan
 
 
 # new(plan => N (without the library's own checks), module => 0 | FILE,
-#     modules => [files], log_level => "debug", mock => 1)
+#     modules => [more files to load], log_level => "debug")
 
 sub new {
     my ($class, %o) = @_;
 
     my $self = bless {
         dir => File::Temp::tempdir('llmtest-XXXXXXXX', TMPDIR => 1),
-        root => $ROOT, owner => $$, level => $o{log_level} // 'debug', ports => {},
+        root => $ROOT, owner => $$, level => $o{log_level} // 'debug',
+        ports => {},
         modules => [ $o{modules} ? @{ $o{modules} } : () ],
         allowed => [], canaries => [], set => {}, upstreams => [],
         checked => 0, quit_ok => 1,
@@ -463,7 +463,7 @@ sub _end_all {
 
     $_->stop for @{ $self->{upstreams} };
 
-    if ($nginx && $nginx->alive && !defined $nginx->wait_exit($self->QUIT_LIMIT)) {
+    if ($nginx && !defined $nginx->wait_exit($self->QUIT_LIMIT)) {
         $self->{quit_ok} = 0;
     }
 

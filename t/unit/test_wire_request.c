@@ -23,6 +23,56 @@ typedef struct {
 } wrong_case_t;
 
 
+static const read_case_t  read_cases[] = {
+    { "{}", LLM_OK, NULL, -1, -1, 0, 1 },
+    { " {\t} ", LLM_OK, NULL, -1, -1, 0, 1 },
+    { "{\"a\":1}", LLM_OK, NULL, -1, -1, 0, 0 },
+    { "{\"model\":\"m\",\"stream\":true,\"messages\":[{}],"
+      "\"stream_options\":{\"include_usage\":true}}",
+      LLM_OK, "m", 1, 1, 1, 0 },
+    { "{\"model\":\"\",\"stream\":false,\"messages\":[ ],"
+      "\"stream_options\":{\"include_usage\":false}}",
+      LLM_OK, "", 0, 0, 0, 0 },
+    { "{\"model\":null,\"stream\":null,\"messages\":null,"
+      "\"stream_options\":null}", LLM_OK, NULL, -1, -1, 0, 0 },
+    { "{\"stream_options\":{}}", LLM_OK, NULL, -1, -1, 0, 0 },
+    { "{\"stream_options\":{\"include_usage\":null}}",
+      LLM_OK, NULL, -1, -1, 0, 0 },
+    { "{\"stream_options\":{\"include_usage\":\"true\"}}",
+      LLM_OK, NULL, -1, -1, 0, 0 },
+    { "{\"stream_options\":{\"include_usage\":[true]}}",
+      LLM_OK, NULL, -1, -1, 0, 0 },
+    { "{\"stream_options\":{\"x\":{\"include_usage\":true}},"
+      "\"include_usage\":true}", LLM_OK, NULL, -1, -1, 0, 0 },
+    { "{\"x\":{\"model\":\"m\",\"stream\":true,\"messages\":[1]}}",
+      LLM_OK, NULL, -1, -1, 0, 0 },
+    { "{\"m\\u006fdel\":\"m\",\"str\\u0065am\":true,"
+      "\"stream\\u005foptions\":{\"\\u0069nclude_usage\":true},"
+      "\"messa\\u0067es\":[0]}", LLM_OK, "m", 1, 1, 1, 0 },
+    { "{\"model\":\"a\\\"\\u00e9\"}", LLM_OK, "a\\\"\\u00e9", -1, -1,
+      0, 0 },
+
+    /* the last one counts */
+
+    { "{\"model\":\"a\",\"model\":\"b\"}", LLM_OK, "b", -1, -1, 0, 0 },
+    { "{\"model\":\"a\",\"model\":null}", LLM_OK, NULL, -1, -1, 0, 0 },
+    { "{\"stream\":true,\"stream\":false}", LLM_OK, NULL, 0, -1, 0,
+      0 },
+    { "{\"stream\":true,\"stream\":null}", LLM_OK, NULL, -1, -1, 0,
+      0 },
+    { "{\"messages\":[1,2],\"messages\":[]}", LLM_OK, NULL, -1, -1, 0,
+      0 },
+    { "{\"messages\":[],\"messages\":[[]]}", LLM_OK, NULL, -1, -1, 1,
+      0 },
+    { "{\"stream_options\":{\"include_usage\":false,"
+      "\"include_usage\":true}}", LLM_OK, NULL, -1, 1, 0, 0 },
+    { "{\"stream_options\":{\"include_usage\":true},"
+      "\"stream_options\":{}}", LLM_OK, NULL, -1, -1, 0, 0 },
+    { "{\"stream_options\":{\"include_usage\":true},"
+      "\"stream_options\":null}", LLM_OK, NULL, -1, -1, 0, 0 }
+};
+
+
 static void
 test_read(void **state)
 {
@@ -30,82 +80,73 @@ test_read(void **state)
     llm_u8        *body;
     llm_request_t  r;
 
-    static const read_case_t  cases[] = {
-        { "{}", LLM_OK, NULL, -1, -1, 0, 1 },
-        { " {\t} ", LLM_OK, NULL, -1, -1, 0, 1 },
-        { "{\"a\":1}", LLM_OK, NULL, -1, -1, 0, 0 },
-        { "{\"model\":\"m\",\"stream\":true,\"messages\":[{}],"
-          "\"stream_options\":{\"include_usage\":true}}",
-          LLM_OK, "m", 1, 1, 1, 0 },
-        { "{\"model\":\"\",\"stream\":false,\"messages\":[ ],"
-          "\"stream_options\":{\"include_usage\":false}}",
-          LLM_OK, "", 0, 0, 0, 0 },
-        { "{\"model\":null,\"stream\":null,\"messages\":null,"
-          "\"stream_options\":null}", LLM_OK, NULL, -1, -1, 0, 0 },
-        { "{\"stream_options\":{}}", LLM_OK, NULL, -1, -1, 0, 0 },
-        { "{\"stream_options\":{\"include_usage\":null}}",
-          LLM_OK, NULL, -1, -1, 0, 0 },
-        { "{\"stream_options\":{\"include_usage\":\"true\"}}",
-          LLM_OK, NULL, -1, -1, 0, 0 },
-        { "{\"stream_options\":{\"include_usage\":[true]}}",
-          LLM_OK, NULL, -1, -1, 0, 0 },
-        { "{\"stream_options\":{\"x\":{\"include_usage\":true}},"
-          "\"include_usage\":true}", LLM_OK, NULL, -1, -1, 0, 0 },
-        { "{\"x\":{\"model\":\"m\",\"stream\":true,\"messages\":[1]}}",
-          LLM_OK, NULL, -1, -1, 0, 0 },
-        { "{\"m\\u006fdel\":\"m\",\"str\\u0065am\":true,"
-          "\"stream\\u005foptions\":{\"\\u0069nclude_usage\":true},"
-          "\"messa\\u0067es\":[0]}", LLM_OK, "m", 1, 1, 1, 0 },
-        { "{\"model\":\"a\\\"\\u00e9\"}", LLM_OK, "a\\\"\\u00e9", -1, -1,
-          0, 0 },
-
-        /* the last one counts */
-
-        { "{\"model\":\"a\",\"model\":\"b\"}", LLM_OK, "b", -1, -1, 0, 0 },
-        { "{\"model\":\"a\",\"model\":null}", LLM_OK, NULL, -1, -1, 0, 0 },
-        { "{\"stream\":true,\"stream\":false}", LLM_OK, NULL, 0, -1, 0,
-          0 },
-        { "{\"stream\":true,\"stream\":null}", LLM_OK, NULL, -1, -1, 0,
-          0 },
-        { "{\"messages\":[1,2],\"messages\":[]}", LLM_OK, NULL, -1, -1, 0,
-          0 },
-        { "{\"messages\":[],\"messages\":[[]]}", LLM_OK, NULL, -1, -1, 1,
-          0 },
-        { "{\"stream_options\":{\"include_usage\":false,"
-          "\"include_usage\":true}}", LLM_OK, NULL, -1, 1, 0, 0 },
-        { "{\"stream_options\":{\"include_usage\":true},"
-          "\"stream_options\":{}}", LLM_OK, NULL, -1, -1, 0, 0 },
-        { "{\"stream_options\":{\"include_usage\":true},"
-          "\"stream_options\":null}", LLM_OK, NULL, -1, -1, 0, 0 }
-    };
-
     (void) state;
 
-    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        n = strlen(cases[i].in);
-        body = unit_copy(cases[i].in, n);
+    for (i = 0; i < sizeof(read_cases) / sizeof(read_cases[0]); i++) {
+        n = strlen(read_cases[i].in);
+        body = unit_copy(read_cases[i].in, n);
         memset(&r, 0xff, sizeof(r));
 
-        assert_int_equal(llm_request_read(&r, body, n, 0), cases[i].rc);
-        assert_int_equal(r.stream, cases[i].stream);
-        assert_int_equal(r.include_usage, cases[i].usage);
-        assert_int_equal(r.messages, cases[i].messages);
-        assert_int_equal(r.empty, cases[i].empty);
+        assert_int_equal(llm_request_read(&r, body, n, 0), read_cases[i].rc);
+        assert_int_equal(r.stream, read_cases[i].stream);
+        assert_int_equal(r.include_usage, read_cases[i].usage);
+        assert_int_equal(r.messages, read_cases[i].messages);
+        assert_int_equal(r.empty, read_cases[i].empty);
 
-        if (cases[i].model == NULL) {
+        if (read_cases[i].model == NULL) {
             assert_null(r.model.p);
 
         } else {
             assert_non_null(r.model.p);
-            assert_int_equal(r.model.n, strlen(cases[i].model));
-            assert_memory_equal(r.model.p, cases[i].model, r.model.n);
+            assert_int_equal(r.model.n, strlen(read_cases[i].model));
+            assert_memory_equal(r.model.p, read_cases[i].model, r.model.n);
             assert_int_equal(r.model.escaped,
-                             strchr(cases[i].model, '\\') != NULL);
+                             strchr(read_cases[i].model, '\\') != NULL);
         }
 
         free(body);
     }
 }
+
+
+static const wrong_case_t  wrong_cases[] = {
+    { "", NULL }, { " ", NULL }, { "[]", NULL }, { "[{}]", NULL },
+    { "\"{}\"", NULL }, { "1", NULL }, { "null", NULL }, { "{", NULL },
+    { "{\"a\":1", NULL }, { "{\"a\":1,}", NULL }, { "{}{}", NULL },
+    { "{},", NULL }, { "{'a':1}", NULL }, { "{\"a\" 1}", NULL },
+    { "\xef\xbb\xbf{}", NULL }, { "{\"a\":\"\n\"}", NULL },
+    { "{\"model\":\"", NULL }, { "{\"stream\":tru}", NULL },
+    { "{\"messages\":[", NULL }, { "{\"messages\":[1,]}", NULL },
+    { "{\"stream_options\":{\"include_usage\":}}", NULL },
+    { "{\"stream_options\":{\"a\"}}", NULL },
+    { "{\"model\":[1,}", NULL }, { "{\"stream\":{\"a\":[}}", NULL },
+    { "{\"model\":", NULL }, { "{\"stream\":", NULL },
+    { "{\"messages\":", NULL }, { "{\"stream_options\":", NULL },
+
+    { "{\"model\":1}", "model" }, { "{\"model\":true}", "model" },
+    { "{\"model\":[\"m\"]}", "model" }, { "{\"model\":{}}", "model" },
+    { "{\"stream\":1}", "stream" }, { "{\"stream\":\"true\"}",
+      "stream" }, { "{\"stream\":[true]}", "stream" },
+    { "{\"stream\":{}}", "stream" },
+    { "{\"messages\":\"hi\"}", "messages" },
+    { "{\"messages\":{\"a\":[1]}}", "messages" },
+    { "{\"messages\":false}", "messages" },
+    { "{\"stream_options\":[]}", "stream_options" },
+    { "{\"stream_options\":true}", "stream_options" },
+    { "{\"stream_options\":\"\"}", "stream_options" },
+
+    /* any of the duplicates, the first wrong one, and escaped names */
+
+    { "{\"model\":1,\"model\":\"m\"}", "model" },
+    { "{\"model\":\"m\",\"model\":1}", "model" },
+    { "{\"messages\":{},\"model\":2,\"stream\":3}", "messages" },
+    { "{\"\\u0073tream\":[[],{\"a\":{}}],\"b\":0}", "stream" },
+
+    /* what is no JSON at all is not about one member */
+
+    { "{\"model\":1,}", NULL }, { "{\"model\":1} 2", NULL },
+    { "{\"model\":1,\"a\":\"\xff\"}", NULL }
+};
 
 
 static void
@@ -115,60 +156,21 @@ test_read_invalid(void **state)
     llm_u8        *body;
     llm_request_t  r;
 
-    static const wrong_case_t  cases[] = {
-        { "", NULL }, { " ", NULL }, { "[]", NULL }, { "[{}]", NULL },
-        { "\"{}\"", NULL }, { "1", NULL }, { "null", NULL }, { "{", NULL },
-        { "{\"a\":1", NULL }, { "{\"a\":1,}", NULL }, { "{}{}", NULL },
-        { "{},", NULL }, { "{'a':1}", NULL }, { "{\"a\" 1}", NULL },
-        { "\xef\xbb\xbf{}", NULL }, { "{\"a\":\"\n\"}", NULL },
-        { "{\"model\":\"", NULL }, { "{\"stream\":tru}", NULL },
-        { "{\"messages\":[", NULL }, { "{\"messages\":[1,]}", NULL },
-        { "{\"stream_options\":{\"include_usage\":}}", NULL },
-        { "{\"stream_options\":{\"a\"}}", NULL },
-        { "{\"model\":[1,}", NULL }, { "{\"stream\":{\"a\":[}}", NULL },
-        { "{\"model\":", NULL }, { "{\"stream\":", NULL },
-        { "{\"messages\":", NULL }, { "{\"stream_options\":", NULL },
-
-        { "{\"model\":1}", "model" }, { "{\"model\":true}", "model" },
-        { "{\"model\":[\"m\"]}", "model" }, { "{\"model\":{}}", "model" },
-        { "{\"stream\":1}", "stream" }, { "{\"stream\":\"true\"}",
-          "stream" }, { "{\"stream\":[true]}", "stream" },
-        { "{\"stream\":{}}", "stream" },
-        { "{\"messages\":\"hi\"}", "messages" },
-        { "{\"messages\":{\"a\":[1]}}", "messages" },
-        { "{\"messages\":false}", "messages" },
-        { "{\"stream_options\":[]}", "stream_options" },
-        { "{\"stream_options\":true}", "stream_options" },
-        { "{\"stream_options\":\"\"}", "stream_options" },
-
-        /* any of the duplicates, the first wrong one, and escaped names */
-
-        { "{\"model\":1,\"model\":\"m\"}", "model" },
-        { "{\"model\":\"m\",\"model\":1}", "model" },
-        { "{\"messages\":{},\"model\":2,\"stream\":3}", "messages" },
-        { "{\"\\u0073tream\":[[],{\"a\":{}}],\"b\":0}", "stream" },
-
-        /* what is no JSON at all is not about one member */
-
-        { "{\"model\":1,}", NULL }, { "{\"model\":1} 2", NULL },
-        { "{\"model\":1,\"a\":\"\xff\"}", NULL }
-    };
-
     (void) state;
 
-    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        n = strlen(cases[i].in);
-        body = unit_copy(cases[i].in, n);
+    for (i = 0; i < sizeof(wrong_cases) / sizeof(wrong_cases[0]); i++) {
+        n = strlen(wrong_cases[i].in);
+        body = unit_copy(wrong_cases[i].in, n);
         memset(&r, 0xff, sizeof(r));
 
         assert_int_equal(llm_request_read(&r, body, n, 0), LLM_INVALID);
 
-        if (cases[i].member == NULL) {
+        if (wrong_cases[i].member == NULL) {
             assert_null(r.member);
 
         } else {
             assert_non_null(r.member);
-            assert_string_equal(r.member, cases[i].member);
+            assert_string_equal(r.member, wrong_cases[i].member);
         }
 
         free(body);
@@ -357,51 +359,74 @@ test_prompt(void **state)
 
 
 /* It is appended; when memory is short the block holds what it held. */
-static void
-test_prompt_nomem(void **state)
+static size_t
+check_prompt_nomem(const char *prompt, size_t n, const char *before,
+    size_t len)
 {
-    char          prompt[2000];
-    size_t        k;
+    size_t        k, had;
     llm_rc_t      rc;
     llm_alloc_t   a;
     llm_block_t   b;
     unit_alloc_t  heap;
 
-    (void) state;
-
-    memset(prompt, '\n', sizeof(prompt));
-    prompt[77] = '\xff';
-
-    for (k = 2; ; k++) {
+    for (k = 0; ; k++) {
         a = unit_alloc(&heap);
-        heap.fail_at = k;
         memset(&b, 0, sizeof(b));
 
-        assert_int_equal(llm_block_append(&b, &a, "before", 6), LLM_OK);
+        assert_int_equal(llm_block_append(&b, &a, before, len), LLM_OK);
 
-        rc = llm_request_prompt(&b, &a, (llm_u8 *) prompt,
-                                sizeof(prompt));
+        had = heap.calls;
+        heap.fail_at = had + 1 + k;
+
+        rc = llm_request_prompt(&b, &a, (const llm_u8 *) prompt, n);
+
         if (rc == LLM_OK) {
             break;
         }
 
         assert_int_equal(rc, LLM_NOMEM);
-        assert_int_equal(b.n, 6);
-        assert_memory_equal(b.p, "before", 6);
+        assert_int_equal(b.n, len);
+        assert_memory_equal(b.p, before, len);
 
         llm_block_free(&b, &a);
         assert_int_equal(heap.live, 0);
     }
 
-    /* at least the repaired copy and the growth of the block */
-
-    assert_true(k > 3);
-    assert_memory_equal(b.p, "before{\"messages\":[{\"role\":", 26);
-    assert_int_equal(b.n, 6 + sizeof(PROMPT("")) - 1
-                     + 2 * (sizeof(prompt) - 1) + 3);
+    assert_memory_equal(b.p, before, len);
+    assert_memory_equal(b.p + len, "{\"messages\":[{\"role\":", 21);
+    assert_memory_equal(b.p + b.n - 4, "\"}]}", 4);
 
     llm_block_free(&b, &a);
     assert_int_equal(heap.live, 0);
+
+    return k;
+}
+
+
+static void
+test_prompt_nomem(void **state)
+{
+    char    prompt[2000], before[300];
+    size_t  i;
+
+    (void) state;
+
+    memset(prompt, '\n', sizeof(prompt));
+    memset(before, 'b', sizeof(before));
+
+    for (i = 1; i < sizeof(before); i++) {
+        assert_true(check_prompt_nomem(prompt, sizeof(prompt), before, i)
+                    >= 1);
+    }
+
+    /* the repaired copy comes on top */
+
+    prompt[77] = '\xff';
+
+    for (i = 1; i < sizeof(before); i++) {
+        assert_true(check_prompt_nomem(prompt, sizeof(prompt), before, i)
+                    >= 2);
+    }
 }
 
 

@@ -545,41 +545,24 @@ test_plan_too_many_set(void **state)
 
 
 /* Every allocation fails once; nothing leaks, the last run is right. */
-static void
-test_plan_nomem(void **state)
+static size_t
+check_nomem(const char *in, const llm_request_change_t *change)
 {
-    char                     *in, *out, *first, model[600];
-    size_t                    k, n, len;
-    unit_alloc_t              heap;
-    llm_rc_t                  rc;
-    llm_plan_t                plan;
-    llm_alloc_t               a;
-    llm_request_change_t      change;
-    const llm_request_set_t   set[] = {
-        { llm_slice("a"), llm_slice("2"), 0 },
-        { llm_slice("b"), llm_slice("\"\""), 1 }
-    };
+    char          *out, *want;
+    size_t         k, n, len;
+    llm_rc_t       rc;
+    llm_plan_t     plan;
+    llm_alloc_t    a;
+    unit_alloc_t   heap;
 
-    (void) state;
-
-    memset(model, '"', sizeof(model));
-    memset(&change, 0, sizeof(change));
-    change.model.p = (const llm_u8 *) model;
-    change.model.n = sizeof(model);
-    change.stream = 1;
-    change.usage = 1;
-    change.set = set;
-    change.nset = 2;
-
-    in = repeated(40);
     n = strlen(in);
-    first = change_body(in, &change, &len);
+    want = change_body(in, change, &len);
 
     for (k = 1; ; k++) {
         a = unit_alloc(&heap);
         heap.fail_at = k;
 
-        rc = llm_request_plan(&plan, (const llm_u8 *) in, n, &change, &a);
+        rc = llm_request_plan(&plan, (const llm_u8 *) in, n, change, &a);
 
         if (rc == LLM_OK) {
             break;
@@ -590,20 +573,63 @@ test_plan_nomem(void **state)
         llm_plan_free(&plan);
     }
 
-    /* targets, the text and its growth, the edits and their growth */
-
-    assert_true(k > 7);
-
     out = apply(&plan, (const llm_u8 *) in, n, &len);
-    assert_string_equal(out, first);
+    assert_string_equal(out, want);
 
     llm_plan_free(&plan);
     llm_plan_free(&plan);
     assert_int_equal(heap.live, 0);
 
     free(out);
-    free(first);
-    free(in);
+    free(want);
+
+    return k - 1;
+}
+
+
+/* A model of every length, so that the text is full at every place. */
+static void
+test_plan_nomem(void **state)
+{
+    char                     *many, model[700];
+    size_t                    i;
+    llm_request_change_t      change;
+    const llm_request_set_t   set[] = {
+        { llm_slice("a"), llm_slice("2"), 0 },
+        { llm_slice("b"), llm_slice("\"0123456789012345678901234567890123"
+                                    "456789012345678901234567890123456\""),
+          1 }
+    };
+
+    static const char  usage[] =
+        "{\"stream_options\":{\"include_usage\":0,\"include_usage\":0,"
+        "\"include_usage\":0,\"include_usage\":0,\"include_usage\":0,"
+        "\"include_usage\":0,\"include_usage\":0,\"include_usage\":0,"
+        "\"include_usage\":0}}";
+
+    (void) state;
+
+    memset(model, 'm', sizeof(model));
+    memset(&change, 0, sizeof(change));
+    change.model.p = (const llm_u8 *) model;
+    change.stream = 1;
+    change.set = set;
+    change.nset = 2;
+
+    many = repeated(40);
+
+    for (i = 0; i < sizeof(model); i++) {
+        change.model.n = i;
+        change.usage = i & 1;
+
+        /* the targets, the text, the edits and their growth */
+
+        assert_true(check_nomem("{}", &change) >= 3);
+        assert_true(check_nomem(many, &change) >= 6);
+        assert_true(check_nomem(usage, &change) >= 3 + change.usage);
+    }
+
+    free(many);
 }
 
 

@@ -313,7 +313,7 @@ llm_openai_emit_rare(llm_openai_chunk_t *c, const llm_openai_choice_t *ch)
 
     rc = LLM_OK;
 
-    if (ch->details.p != NULL && ch->reasoning.p == NULL) {
+    if (ch->details.p != NULL && ch->reasoning.n == 0) {
         rc = llm_openai_texts(c, &ch->details);
     }
 
@@ -595,7 +595,11 @@ llm_openai_emit_error(llm_openai_chunk_t *c)
     c->ev.choice = 0;
     c->ev.error = &err;
 
-    return llm_openai_emit(c, LLM_EV_ERROR);
+    rc = llm_openai_emit(c, LLM_EV_ERROR);
+
+    c->ev.error = NULL;
+
+    return rc;
 }
 
 
@@ -739,9 +743,12 @@ llm_openai_decode_answer(llm_decoder_t *d, llm_frame_t *answer)
 
     rc = llm_openai_emit_chunk(&c);
 
-    if (rc == LLM_OK) {
-        rc = llm_openai_emit(&c, LLM_EV_END);
+    if (rc != LLM_OK || c.error.p != NULL || c.flat) {
+        return rc;
     }
+
+    c.ev.choice = 0;
+    rc = llm_openai_emit(&c, LLM_EV_END);
 
     return rc == LLM_OK ? LLM_DONE : rc;
 }

@@ -155,7 +155,8 @@ sub _pump {
         return 1;
     }
 
-    my $status = $self->{conn}->is_open ? $self->{conn}->status : 'error closed';
+    my $status = $self->{conn}->is_open
+        ? $self->{conn}->status : 'error closed';
 
     return 0 if $status eq 'timeout';
 

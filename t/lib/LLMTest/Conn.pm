@@ -336,7 +336,8 @@ sub close {
 
     delete $open{ 0 + $self };
 
-    if ($self->{tls}) {
+    # a handshake that failed leaves a plain socket behind
+    if ($sock->isa('IO::Socket::SSL')) {
         $sock->close(SSL_fast_shutdown => 1, SSL_ctx_free => 1);
 
     } else {
@@ -356,7 +357,7 @@ sub abort {
     delete $open{ 0 + $self };
     setsockopt($sock, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0);
 
-    if ($self->{tls}) {
+    if ($sock->isa('IO::Socket::SSL')) {
         $sock->close(SSL_no_shutdown => 1, SSL_ctx_free => 1);
 
     } else {

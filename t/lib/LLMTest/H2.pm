@@ -112,13 +112,19 @@ sub request {
 # Sending.
 
 sub send_frame {
-    my ($self, $type, $flags, $stream, $payload) = @_;
+    my ($self, @frame) = @_;
+
+    return $self->{conn}->write(_frame_bytes(@frame),
+        deadline($self->{limit}));
+}
+
+
+sub _frame_bytes {
+    my ($type, $flags, $stream, $payload) = @_;
     my $length = length $payload;
 
-    return $self->{conn}->write(
-        pack('CnCCN', $length >> 16, $length & 0xffff, $TYPE{$type} // $type,
-            $flags, $stream) . $payload,
-        deadline($self->{limit}));
+    return pack('CnCCN', $length >> 16, $length & 0xffff,
+        $TYPE{$type} // $type, $flags, $stream) . $payload;
 }
 
 
@@ -233,7 +239,24 @@ sub pump {
             $payload);
     }
 
+    $self->_give_back;
+
     return 1;
+}
+
+
+# automatic windows: what one read brought is given back in one write
+
+sub _give_back {
+    my ($self) = @_;
+    my $give = delete $self->{give} or return;
+
+    $self->{conn}->write(
+        join('', map { _frame_bytes('WINDOW_UPDATE', 0, $_,
+            pack 'N', $give->{$_}) } sort keys %$give),
+        deadline($self->{limit}));
+
+    return;
 }
 
 
@@ -276,8 +299,8 @@ sub _on_data {
     my $data = _unpad($flags, $payload);
 
     if ($self->{auto} && $size) {
-        $self->window_update($size);
-        $self->window_update($size, $id)
+        $self->{give}{0} += $size;
+        $self->{give}{$id} += $size
             if !($flags & END_STREAM) && $stream && $stream->auto_window;
     }
 

@@ -12,6 +12,9 @@ use warnings;
 
 my %NO_BODY = (204 => 1, 304 => 1);
 
+# RFC 9110, section 5.6.2
+my $TOKEN = qr/[!#\$%&'*+.^_`|~0-9A-Za-z-]+/;
+
 
 # new(kind => "request" or "response", method => of the request answered,
 #     on_body => sub { my ($bytes) = @_ }, on_chunk => sub { my ($size) = @_ })
@@ -115,7 +118,7 @@ sub _head {
     my $headers = $head->{headers} = {};
 
     for my $line (@lines) {
-        my ($name, $value) = $line =~ /^([!#\$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*$/
+        my ($name, $value) = $line =~ /^($TOKEN):[ \t]*(.*?)[ \t]*$/
             or return $self->_bad("bad header line: $line");
         push @{ $head->{list} }, [ $name, $value ];
         $name = lc $name;

@@ -199,12 +199,9 @@ sub _request {
 
 sub _decode {
     my ($text) = @_;
-    my $value;
+    my $reader = JSON::PP->new->utf8->allow_nonref;
 
-    eval { $value = JSON::PP->new->utf8->allow_nonref->decode($text); 1 }
-        or return;
-
-    return $value;
+    return scalar eval { $reader->decode($text) };
 }
 
 

@@ -32,7 +32,7 @@ sub format_of {
     $type //= '';
 
     return 'sse' if $type =~ m{^text/event-stream\b}i;
-    return 'ndjson' if $type =~ m{^application/(?:x-)?(?:ndjson|jsonl|json-seq)\b}i;
+    return 'ndjson' if $type =~ m{^application/(?:x-)?(?:ndjson|jsonl)\b}i;
     return 'raw';
 }
 
@@ -241,14 +241,10 @@ use JSON::PP ();
 
 sub json {
     my ($self) = @_;
-    my $value;
+    my $reader = JSON::PP->new->utf8->allow_nonref;
 
     return if !defined $self->{data};
-
-    eval { $value = JSON::PP->new->utf8->allow_nonref->decode($self->{data}); 1 }
-        or return;
-
-    return $value;
+    return scalar eval { $reader->decode($self->{data}) };
 }
 
 

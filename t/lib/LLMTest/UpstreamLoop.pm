@@ -13,7 +13,7 @@ use Storable ();
 
 use LLMTest::Conn;
 use LLMTest::HTTP1;
-use LLMTest::Wait qw(now select_fds);
+use LLMTest::Wait qw(now select_bits);
 
 # while a condition without a descriptor is watched (the peer's receive
 # queue in /proc/net/tcp), in seconds
@@ -26,6 +26,7 @@ sub new {
     return bless {
         listen => $o{listen}, ctl => $o{ctl}, tls => $o{tls}, in => '',
         conns => [], scripts => [], each => [], waiters => [], run => 1,
+        by_fd => {}, watched => {}, rbits => '', wbits => '',
     }, $class;
 }
 
@@ -47,31 +48,60 @@ sub run {
 
 sub _turn {
     my ($self) = @_;
-    my @live = grep { $_->{io}->is_open } @{ $self->{conns} };
-    my @read = fileno $self->{ctl};
-    my @write;
+    my $read = $self->{rbits};
 
-    push @read, fileno $self->{listen} if $self->{listen};
+    vec($read, fileno $self->{ctl}, 1) = 1;
+    vec($read, fileno $self->{listen}, 1) = 1 if $self->{listen};
 
-    for my $c (@live) {
-        if (!$c->{ready}) {
-            push @{ ($c->{io}{want} // '') eq 'write' ? \@write : \@read },
-                $c->{io}->fd;
-            next;
-        }
+    my ($r, $w) = select_bits($read, $self->{wbits}, $self->_wake);
+    my %ready = map { $_ => 1 } @$r, @$w;
 
-        push @read, $c->{io}->fd if !$c->{closed} && !$c->{deaf};
-        push @write, $c->{io}->fd if $c->{out} ne '';
+    # only those with something to do: there may be a thousand
+    my @busy = (values %{ $self->{watched} },
+        grep { defined } @{ $self->{by_fd} }{ keys %ready });
+
+    push @busy, $self->_commands if $ready{ fileno $self->{ctl} };
+    push @busy, $self->_accept
+        if $self->{listen} && $ready{ fileno $self->{listen} };
+
+    for my $c (@busy) {
+        $self->_serve($c);
+        $self->_interest($c);
     }
 
-    my ($r) = select_fds(\@read, \@write, $self->_wake);
-    my %ready = map { $_ => 1 } @$r;
-
-    $self->_commands if $ready{ fileno $self->{ctl} };
-    $self->_accept if $self->{listen} && $ready{ fileno $self->{listen} };
-
-    $self->_serve($_) for @{ $self->{conns} };
     $self->_answer;
+
+    return;
+}
+
+
+# what select() is to say of this connection next time
+
+sub _interest {
+    my ($self, $c) = @_;
+    my $fd = $c->{fd};
+    my ($read, $write) = (0, 0);
+
+    # another may have the number by now
+    return if ($self->{by_fd}{$fd} // 0) != $c;
+
+    delete $self->{watched}{$fd};
+
+    if (!$c->{io}->is_open) {
+        delete $self->{by_fd}{$fd};
+
+    } elsif (!$c->{ready}) {
+        $write = ($c->{io}{want} // '') eq 'write';
+        $read = !$write;
+
+    } else {
+        $read = !$c->{closed} && !$c->{deaf};
+        $write = $c->{out} ne '';
+        $self->{watched}{$fd} = $c if $c->{watching};
+    }
+
+    vec($self->{rbits}, $fd, 1) = $read ? 1 : 0;
+    vec($self->{wbits}, $fd, 1) = $write ? 1 : 0;
 
     return;
 }
@@ -93,7 +123,7 @@ sub _wake {
         }
     }
 
-    if (grep { $_->{watching} } @{ $self->{conns} }) {
+    if (%{ $self->{watched} }) {
         my $soon = now() + POLL;
         $at = $soon if $soon < $at;
     }
@@ -102,8 +132,11 @@ sub _wake {
 }
 
 
+# the new connections
+
 sub _accept {
     my ($self) = @_;
+    my $old = @{ $self->{conns} };
 
     while (my $sock = $self->{listen}->accept) {
         $sock->setsockopt(IPPROTO_TCP, TCP_NODELAY, 1);
@@ -113,16 +146,20 @@ sub _accept {
 
         $io->tls_server(%{ $self->{tls} }) if $self->{tls};
 
-        push @{ $self->{conns} }, {
-            io => $io, ready => !$self->{tls}, out => '', requests => [],
+        my $c = {
+            io => $io, fd => $io->fd, ready => !$self->{tls}, out => '',
+            requests => [],
             taken => 0, scripted => 0, received => 0, moved => now(),
             peer_port => $peer_port, port => $sock->sockport,
             ops => shift @{ $self->{scripts} } || [], asked => 0,
             http => _parser(),
         };
+
+        push @{ $self->{conns} }, $c;
+        $self->{by_fd}{ $c->{fd} } = $c;
     }
 
-    return;
+    return @{ $self->{conns} }[ $old .. $#{ $self->{conns} } ];
 }
 
 
@@ -429,17 +466,15 @@ sub _peer_has_read {
 }
 
 
-# the control side
+# the control side; the connections that got something to do
 
 sub _commands {
     my ($self) = @_;
+    my @busy;
 
-    if (!sysread $self->{ctl}, my $bytes, 65536) {
+    if (!sysread $self->{ctl}, $self->{in}, 65536, length $self->{in}) {
         $self->{run} = 0;
         return;
-
-    } else {
-        $self->{in} .= $bytes;
     }
 
     while (length $self->{in} >= 4) {
@@ -449,14 +484,15 @@ sub _commands {
         my $m = Storable::thaw(substr $self->{in}, 4, $size);
         substr $self->{in}, 0, 4 + $size, '';
         $m->{until} = now() + $m->{limit};
-        $self->_command($m);
+        push @busy, $self->_command($m);
     }
 
-    return;
+    return @busy;
 }
 
 
-# what is done at once is answered at once; conditions become waiters
+# what is done at once is answered at once; conditions become waiters.  The
+# connections it is about.
 
 sub _command {
     my ($self, $m) = @_;
@@ -494,7 +530,9 @@ sub _command {
 
     $self->_reply($m, $m->{reply} || {});
 
-    return;
+    # a new way to answer requests is for all
+    return @{ $self->{conns} } if $command eq 'each';
+    return $c || ();
 }
 
 
@@ -536,8 +574,9 @@ sub _when_connected {
 sub _when_request {
     my ($self, $c) = @_;
 
-    return { request => undef } if $c->{closed} && $c->{taken} >= @{ $c->{requests} };
-    return if $c->{taken} >= @{ $c->{requests} };
+    if ($c->{taken} >= @{ $c->{requests} }) {
+        return $c->{closed} ? { request => undef } : undef;
+    }
 
     my $request = $c->{requests}[ $c->{taken}++ ];
     $c->{scripted} = $c->{taken} if $c->{scripted} < $c->{taken};
@@ -579,7 +618,8 @@ sub _stat {
         sent => $c->{io}{sent}, pending => length $c->{out},
         received => $c->{received}, requests => scalar @{ $c->{requests} },
         closed => $c->{closed}, failed => $c->{failed},
-        ops => scalar @{ $c->{ops} }, sni => $c->{ready} ? $c->{io}->sni : undef,
+        ops => scalar @{ $c->{ops} },
+        sni => $c->{ready} ? $c->{io}->sni : undef,
     };
 }
 

@@ -12,7 +12,8 @@ use Exporter 'import';
 use Errno qw(EINTR);
 use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
 
-our @EXPORT_OK = qw(now slow limit deadline wait_for readable writable select_fds);
+our @EXPORT_OK = qw(now slow limit deadline wait_for readable writable
+    select_bits);
 
 # the poll of wait_for(), in seconds: short against any limit, long against
 # the cost of looking into /proc or at a log file
@@ -70,26 +71,21 @@ sub wait_for {
 }
 
 
-# select_fds(\@read, \@write, $until): the lists of descriptors ready, both
-# empty when the deadline passed.  Signals do not shorten the wait.
+# select_bits($read, $write, $until): the lists of descriptors ready among
+# those whose bits are set, both empty when the deadline passed.  Signals do
+# not shorten the wait.
 
-sub select_fds {
+sub select_bits {
     my ($read, $write, $until) = @_;
 
     while (1) {
-        my ($rin, $win) = ('', '');
-        vec($rin, $_, 1) = 1 for @$read;
-        vec($win, $_, 1) = 1 for @$write;
-
+        my ($rin, $win) = ($read, $write);
         my $left = $until - now();
         $left = 0 if $left < 0;
 
         my $n = select($rin, $win, undef, $left);
 
-        if ($n > 0) {
-            return ([ grep { vec($rin, $_, 1) } @$read ],
-                [ grep { vec($win, $_, 1) } @$write ]);
-        }
+        return (_set($rin), _set($win)) if $n > 0;
 
         if ($n < 0 && $! != EINTR) {
             die "select: $!";
@@ -100,9 +96,26 @@ sub select_fds {
 }
 
 
+# the numbers of the bits that are set
+
+sub _set {
+    my $bits = unpack 'b*', $_[0];
+    my @set;
+
+    for (my $at = -1; ($at = index $bits, '1', $at + 1) >= 0;) {
+        push @set, $at;
+    }
+
+    return \@set;
+}
+
+
 sub readable {
     my ($fd, $until) = @_;
-    my ($ready) = select_fds([$fd], [], $until);
+
+    vec(my $bits = '', $fd, 1) = 1;
+
+    my ($ready) = select_bits($bits, '', $until);
 
     return scalar @$ready;
 }
@@ -110,7 +123,10 @@ sub readable {
 
 sub writable {
     my ($fd, $until) = @_;
-    my (undef, $ready) = select_fds([], [$fd], $until);
+
+    vec(my $bits = '', $fd, 1) = 1;
+
+    my (undef, $ready) = select_bits('', $bits, $until);
 
     return scalar @$ready;
 }

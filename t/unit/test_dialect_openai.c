@@ -1,0 +1,856 @@
+/*
+ * The openai dialect's decoder: every kind of event, every quirk of the
+ * servers that speak it, and errors of every shape.  What a frame becomes is
+ * written down as lines of text.
+ */
+
+#include "unit_support.h"
+#include "llm_dialect.h"
+
+
+typedef struct {
+    char         text[8192];
+    size_t       n;
+    size_t       events;
+    size_t       stop_at;       /* emit() says LLM_FAILED at this event */
+} seen_t;
+
+typedef struct {
+    const char  *data;
+    const char  *expect;        /* lines; "" nothing */
+} row_t;
+
+
+static void
+seen_add(seen_t *s, const char *fmt, ...)
+{
+    int      n;
+    va_list  args;
+
+    va_start(args, fmt);
+    n = vsnprintf(s->text + s->n, sizeof(s->text) - s->n, fmt, args);
+    va_end(args);
+
+    assert_true(n >= 0 && (size_t) n < sizeof(s->text) - s->n);
+    s->n += (size_t) n;
+}
+
+
+static void
+seen_slice(seen_t *s, const char *name, const llm_slice_t *v)
+{
+    if (v->p != NULL) {
+        seen_add(s, " %s%s=%.*s", name, v->escaped ? "" : "(plain)",
+                 (int) v->n, (const char *) v->p);
+    }
+}
+
+
+static llm_rc_t
+seen_emit(void *ctx, const llm_event_t *ev)
+{
+    seen_t  *s;
+
+    static const char *const  names[] = {
+        "start", "text", "reasoning", "refusal", "tool", "logprobs", "usage",
+        "finish", "error", "ping", "meta", "end"
+    };
+
+    s = ctx;
+
+    if (++s->events == s->stop_at) {
+        return LLM_FAILED;
+    }
+
+    seen_add(s, "%s", names[ev->type]);
+
+    if (ev->choice != 0) {
+        seen_add(s, " #%u", ev->choice);
+    }
+
+    if (ev->type == LLM_EV_TOOL_CALL) {
+        seen_add(s, " at=%u", ev->tool_index);
+    }
+
+    if (ev->created >= 0) {
+        seen_add(s, " created=%lld", (long long) ev->created);
+    }
+
+    seen_slice(s, "id", &ev->id);
+    seen_slice(s, "model", &ev->model);
+    seen_slice(s, "name", &ev->name);
+    seen_slice(s, "text", &ev->text);
+
+    if (ev->type == LLM_EV_LOGPROBS) {
+        seen_add(s, " raw=%.*s", (int) ev->raw.n, (const char *) ev->raw.p);
+    }
+
+    if (ev->type == LLM_EV_FINISH) {
+        seen_add(s, " finish=%d", ev->finish);
+    }
+
+    if (ev->usage != NULL) {
+        seen_add(s, " %lld %lld %lld %lld %lld",
+                 (long long) ev->usage->input, (long long) ev->usage->output,
+                 (long long) ev->usage->cached,
+                 (long long) ev->usage->reasoning,
+                 (long long) ev->usage->total);
+    }
+
+    if (ev->error != NULL) {
+        seen_slice(s, "message", &ev->error->message);
+        seen_slice(s, "type", &ev->error->type);
+        seen_slice(s, "code", &ev->error->code);
+        seen_slice(s, "param", &ev->error->param);
+        seen_add(s, " status=%d", ev->error->status);
+    }
+
+    seen_add(s, "\n");
+
+    return LLM_OK;
+}
+
+
+static llm_rc_t
+decode(seen_t *s, const char *data, const char *type, unsigned started,
+    unsigned answer)
+{
+    size_t         n;
+    llm_u8        *copy, *name;
+    llm_rc_t       rc;
+    llm_frame_t    frame;
+    llm_decoder_t  d;
+
+    memset(s, 0, sizeof(seen_t));
+
+    n = strlen(data);
+    copy = unit_copy(data, n);
+    name = NULL;
+
+    memset(&frame, 0, sizeof(llm_frame_t));
+    frame.data = (llm_slice_t) { copy, n, 0 };
+
+    if (type != NULL) {
+        name = unit_copy(type, strlen(type));
+        frame.type = (llm_slice_t) { name, strlen(type), 0 };
+    }
+
+    d.emit = seen_emit;
+    d.ctx = s;
+    d.started = started;
+
+    rc = answer ? llm_dialect_openai.decode_answer(&d, &frame)
+                : llm_dialect_openai.decode(&d, &frame);
+
+    seen_add(s, "%s", "");
+    s->stop_at = frame.choices;     /* for whoever asks */
+
+    free(copy);
+    free(name);
+
+    return rc;
+}
+
+
+static void
+expect_rows(const row_t *rows, size_t n, unsigned started, llm_rc_t rc)
+{
+    size_t    i;
+    seen_t    s;
+    llm_rc_t  got;
+
+    for (i = 0; i < n; i++) {
+        got = decode(&s, rows[i].data, NULL, started, 0);
+
+        if (got != rc || strcmp(s.text, rows[i].expect) != 0) {
+            fail_msg("%s\nrc %d, got:\n%s-- expected:\n%s", rows[i].data, got,
+                     s.text, rows[i].expect);
+        }
+    }
+}
+
+#define expect_all(rows, started, rc)                                       \
+    expect_rows(rows, sizeof(rows) / sizeof(rows[0]), started, rc)
+
+
+#define CH(delta)  "{\"choices\":[{\"index\":0,\"delta\":" delta "}]}"
+
+
+static void
+test_text(void **state)
+{
+    static const row_t  rows[] = {
+        { CH("{\"content\":\"Hi\"}"), "text text=Hi\n" },
+        { CH("{\"content\":\"a\\n\\u00e9\"}"), "text text=a\\n\\u00e9\n" },
+        { CH("{\"content\":\"0\"}"), "text text=0\n" },
+        { CH("{\"content\":\"\"}"), "text text=\n" },
+        { CH("{\"content\":null}"), "text text=\n" },
+        { CH("{\"role\":\"assistant\"}"), "text text=\n" },
+        { CH("{\"refusal\":\"No.\",\"content\":\"\"}"),
+          "refusal text=No.\n" },
+        { CH("{\"reasoning\":\"Hm\",\"content\":\"\"}"),
+          "reasoning text=Hm\n" },
+        { CH("{\"reasoning_content\":\"Hm\",\"content\":\"Hi\"}"),
+          "reasoning text=Hm\ntext text=Hi\n" },
+        { CH("{\"reasoning\":\"Hm\",\"reasoning_content\":\"Hm\"}"),
+          "reasoning text=Hm\n" },
+        { CH("{\"reasoning\":\"\",\"reasoning_content\":\"Hm\"}"),
+          "reasoning text=Hm\n" },
+        { "{\"choices\":[{\"index\":0}]}", "text text=\n" },
+        { "{\"choices\":[{\"index\":0,\"delta\":null}]}", "text text=\n" },
+        { "{\"choices\":[{\"index\":0,\"delta\":[1,{}]}]}", "text text=\n" },
+        { "{\"choices\":[{\"delta\":{\"content\":\"Hi\"},\"index\":3}]}",
+          "text #3 text=Hi\n" },
+        { "{\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}",
+          "text text=Hi\n" },
+        { "{\"choices\":[{\"delta\":{\"content\":\"Hi\"},\"index\":-1}]}",
+          "text text=Hi\n" },
+        { "{\"choices\":[{\"delta\":{\"content\":\"Hi\"},"
+          "\"index\":99999999999}]}", "text #2147483647 text=Hi\n" },
+        { "{\"ch\\u006fices\":[{\"\\u0069ndex\":0,\"delta\":"
+          "{\"c\\u006fntent\":\"Hi\"}}]}", "text text=Hi\n" },
+        { "{\"choices\":[{\"message\":{\"content\":\"old\"},\"index\":0,"
+          "\"delta\":{\"content\":\"Hi\"}}]}", "text text=Hi\n" },
+        { "{\"choices\":[{\"index\":0,\"message\":{\"content\":\"Hi\"}}]}",
+          "text text=Hi\n" },
+        { " {\"choices\" : [ { \"delta\" : { \"content\" : \"Hi\" } } ] } ",
+          "text text=Hi\n" },
+        { "{\"object\":\"chat.completion.chunk\",\"obfuscation\":\"xyz\","
+          "\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},"
+          "\"content_filter_results\":{\"hate\":{\"filtered\":false}}}]}",
+          "text text=Hi\n" }
+    };
+
+    (void) state;
+
+    expect_all(rows, 1, LLM_OK);
+}
+
+
+static void
+test_nothing(void **state)
+{
+    static const row_t  rows[] = {
+        { "{}", "" },
+        { "{\"choices\":[]}", "" },
+        { "{\"choices\":null}", "" },
+        { "{\"choices\":{\"index\":0}}", "" },
+        { "{\"choices\":\"x\"}", "" },
+        { "{\"choices\":[1,null,[{}],\"x\"]}", "" },
+        { "{\"choices\":[],\"moderation\":{\"a\":[1,2,{\"b\":null}]}}", "" },
+        { "{\"usage\":null,\"error\":null}", "" },
+        { "{\"usage\":{}}", "" },
+        { "{\"error\":\"\"}", "" },
+        { "{\"error\":false}", "" },
+        { "{\"x_groq\":{\"id\":\"req\"}}", "" }
+    };
+
+    (void) state;
+
+    expect_all(rows, 0, LLM_OK);
+    expect_all(rows, 1, LLM_OK);
+}
+
+
+static void
+test_start(void **state)
+{
+    seen_t  s;
+
+    static const row_t  rows[] = {
+
+        /* the first frame that says who it is */
+
+        { "{\"id\":\"c1\",\"created\":17,\"model\":\"m\",\"choices\":[]}",
+          "start created=17 id=c1 model=m\n" },
+        { "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"}}],"
+          "\"model\":\"m\",\"id\":\"c1\"}",
+          "start id=c1 model=m\ntext text=Hi\n" },
+        { "{\"id\":\"c1\",\"choices\":[{\"index\":1,\"delta\":{}}]}",
+          "start id=c1\ntext #1 text=\n" },
+
+        /* Azure's first one does not */
+
+        { "{\"choices\":[],\"created\":0,\"id\":\"\",\"model\":\"\","
+          "\"prompt_filter_results\":[{\"prompt_index\":0}]}", "" },
+        { "{\"id\":\"\",\"choices\":[{\"delta\":{\"role\":\"assistant\","
+          "\"content\":\"\"}}]}", "" },
+
+        /* content, without any id */
+
+        { "{\"id\":\"\",\"created\":0,\"model\":\"m\","
+          "\"choices\":[{\"delta\":{\"content\":\"4\"}}]}",
+          "start model=m\ntext text=4\n" },
+        { "{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}",
+          "start\nfinish text=stop finish=1\n" },
+        { "{\"usage\":{\"total_tokens\":3}}",
+          "start\nusage -1 -1 -1 -1 3\n" },
+        { "{\"choices\":[{\"index\":2,\"delta\":{\"tool_calls\":"
+          "[{\"id\":\"a\"}]}}]}", "start\ntool #2 at=0 id=a\n" },
+
+        /* milliseconds, wrong types */
+
+        { "{\"id\":\"c1\",\"created\":1700000001123}",
+          "start created=1700000001 id=c1\n" },
+        { "{\"id\":\"c1\",\"created\":1.5}", "start id=c1\n" },
+        { "{\"id\":\"c1\",\"created\":\"17\",\"model\":null}",
+          "start id=c1\n" },
+        { "{\"id\":7,\"model\":[]}", "" }
+    };
+
+    (void) state;
+
+    expect_all(rows, 0, LLM_OK);
+
+    assert_int_equal(decode(&s, rows[0].data, NULL, 1, 0), LLM_OK);
+    assert_string_equal(s.text, "");
+}
+
+
+static void
+test_tools(void **state)
+{
+    static const row_t  rows[] = {
+        { CH("{\"role\":\"assistant\",\"content\":null,\"tool_calls\":"
+             "[{\"index\":0,\"id\":\"call_1\",\"type\":\"function\","
+             "\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]}"),
+          "tool at=0 id=call_1 name=f text=\n" },
+        { CH("{\"tool_calls\":[{\"index\":2,\"function\":"
+             "{\"arguments\":\"{\\\"a\\\":\"}}]}"),
+          "tool at=2 text={\\\"a\\\":\n" },
+
+        /* null arguments, empty id and name, index last or missing */
+
+        { CH("{\"tool_calls\":[{\"index\":0,\"id\":\"0\",\"function\":"
+             "{\"name\":\"f\",\"arguments\":null}}]}"),
+          "tool at=0 id=0 name=f\n" },
+        { CH("{\"tool_calls\":[{\"id\":\"\",\"function\":{\"name\":\"\","
+             "\"arguments\":\"x\"},\"index\":1}]}"), "tool at=1 text=x\n" },
+        { CH("{\"tool_calls\":[{\"id\":\"\",\"function\":"
+             "{\"arguments\":\"\"},\"index\":1}]}"), "text text=\n" },
+        { CH("{\"tool_calls\":[{\"id\":\"a\",\"function\":"
+             "{\"arguments\":\"1\"}},{\"id\":\"b\",\"function\":"
+             "{\"arguments\":\"2\"}}]}"),
+          "tool at=0 id=a text=1\ntool at=1 id=b text=2\n" },
+        { CH("{\"tool_calls\":[3,{\"function\":{\"arguments\":{\"a\":[1]},"
+             "\"name\":\"f\"}},[{\"id\":\"x\"}]]}"),
+          "tool at=0 name=f text(plain)={\"a\":[1]}\n" },
+        { CH("{\"tool_calls\":[{\"function\":[1],\"id\":\"a\"}]}"),
+          "tool at=0 id=a\n" },
+        { CH("{\"tool_calls\":null}"), "text text=\n" },
+        { CH("{\"tool_calls\":[]}"), "text text=\n" },
+
+        /* the call of old */
+
+        { CH("{\"function_call\":{\"name\":\"f\",\"arguments\":\"\"}}"),
+          "tool at=0 name=f text=\n" },
+        { CH("{\"function_call\":{\"arguments\":\"{}\"}}"),
+          "tool at=0 text={}\n" },
+        { CH("{\"function_call\":null}"), "text text=\n" },
+
+        /* all of it in one chunk */
+
+        { "{\"choices\":[{\"finish_reason\":\"tool_calls\",\"delta\":"
+          "{\"content\":\"Now\",\"tool_calls\":[{\"id\":\"a\",\"function\":"
+          "{\"name\":\"f\",\"arguments\":\"{}\"}}]},\"index\":1}]}",
+          "text #1 text=Now\ntool #1 at=0 id=a name=f text={}\n"
+          "finish #1 text=tool_calls finish=3\n" }
+    };
+
+    (void) state;
+
+    expect_all(rows, 1, LLM_OK);
+}
+
+
+static void
+test_lists(void **state)
+{
+    static const row_t  rows[] = {
+        { CH("{\"content\":[{\"type\":\"thinking\",\"thinking\":"
+             "[{\"type\":\"text\",\"text\":\"Deep\"},"
+             "{\"type\":\"text\",\"text\":\"er\"}]}]}"),
+          "reasoning text=Deep\nreasoning text=er\n" },
+        { CH("{\"content\":[{\"text\":\"A\",\"type\":\"text\"},"
+             "{\"type\":\"reference\",\"reference_ids\":[1]},5,[{}],"
+             "{\"type\":\"text\",\"text\":\"B\"}]}"),
+          "text text=A\ntext text=B\n" },
+        { CH("{\"content\":[{\"type\":\"thinking\",\"thinking\":\"x\"},"
+             "{\"text\":\"y\",\"type\":\"reasoning\"},"
+             "{\"type\":\"refusal\",\"refusal\":\"z\"}]}"),
+          "reasoning text=x\nreasoning text=y\nrefusal text=z\n" },
+        { CH("{\"content\":[]}"), "text text=\n" },
+
+        { CH("{\"reasoning_details\":[{\"type\":\"reasoning.text\","
+             "\"text\":\"a\",\"index\":0},{\"type\":\"reasoning.summary\","
+             "\"summary\":\"b\"},{\"type\":\"reasoning.encrypted\","
+             "\"data\":\"QQ==\"}]}"),
+          "reasoning text=a\nreasoning text=b\n" },
+        { CH("{\"reasoning\":null,\"reasoning_details\":"
+             "[{\"text\":\"a\"}]}"), "reasoning text=a\n" },
+        { CH("{\"reasoning\":\"a\",\"reasoning_details\":"
+             "[{\"text\":\"a\"}]}"), "reasoning text=a\n" },
+        { CH("{\"reasoning\":\"\",\"reasoning_details\":"
+             "[{\"text\":\"a\"}]}"), "reasoning text=a\n" },
+
+        { "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"F\"},"
+          "\"logprobs\":{\"content\":[{\"token\":\"F\"}],\"refusal\":null}"
+          "}]}",
+          "text text=F\nlogprobs raw={\"content\":[{\"token\":\"F\"}],"
+          "\"refusal\":null}\n" },
+        { "{\"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null}]}",
+          "text text=\n" }
+    };
+
+    (void) state;
+
+    expect_all(rows, 1, LLM_OK);
+}
+
+
+static void
+test_choices(void **state)
+{
+    seen_t  s;
+
+    static const row_t  rows[] = {
+        { "{\"choices\":[{\"delta\":{\"content\":\"a\"},\"index\":1},"
+          "{\"delta\":{\"content\":\"b\"},\"index\":0},"
+          "{\"delta\":{\"content\":\"c\"},\"finish_reason\":\"length\"}]}",
+          "text #1 text=a\ntext text=b\n"
+          "text #2 text=c\nfinish #2 text=length finish=2\n" },
+        { "{\"choices\":[{\"index\":7,\"delta\":{}}, 4, {\"index\":1,"
+          "\"delta\":{\"content\":\"b\"}}]}",
+          "text #7 text=\ntext #1 text=b\n" }
+    };
+
+    (void) state;
+
+    expect_all(rows, 1, LLM_OK);
+
+    (void) decode(&s, rows[0].data, NULL, 1, 0);
+    assert_int_equal(s.stop_at, 3);
+
+    (void) decode(&s, "{\"choices\":[]}", NULL, 1, 0);
+    assert_int_equal(s.stop_at, 0);
+}
+
+
+static void
+test_finish(void **state)
+{
+    size_t  i;
+    seen_t  s;
+    char    data[200], expect[200];
+
+    static const struct {
+        const char    *word;
+        llm_finish_t   finish;
+    } rows[] = {
+        { "stop", LLM_FINISH_STOP }, { "length", LLM_FINISH_LENGTH },
+        { "tool_calls", LLM_FINISH_TOOL_CALLS },
+        { "function_call", LLM_FINISH_TOOL_CALLS },
+        { "content_filter", LLM_FINISH_CONTENT_FILTER },
+        { "error", LLM_FINISH_ERROR },
+        { "insufficient_system_resource", LLM_FINISH_ERROR },
+        { "eos", LLM_FINISH_STOP }, { "model_length", LLM_FINISH_LENGTH },
+        { "\\u0073top", LLM_FINISH_STOP }, { "tide", LLM_FINISH_OTHER },
+        { "stopp", LLM_FINISH_OTHER }
+    };
+
+    static const row_t  none[] = {
+        { "{\"choices\":[{\"delta\":{},\"finish_reason\":null}]}",
+          "text text=\n" },
+        { "{\"choices\":[{\"delta\":{},\"finish_reason\":\"null\"}]}",
+          "text text=\n" },
+        { "{\"choices\":[{\"delta\":{},\"finish_reason\":\"\"}]}",
+          "text text=\n" },
+        { "{\"choices\":[{\"delta\":{},\"finish_reason\":5}]}",
+          "text text=\n" }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        (void) snprintf(data, sizeof(data), "{\"choices\":[{\"delta\":{},"
+                        "\"finish_reason\":\"%s\"}]}", rows[i].word);
+        (void) snprintf(expect, sizeof(expect), "finish text=%s finish=%d\n",
+                        rows[i].word, rows[i].finish);
+
+        assert_int_equal(decode(&s, data, NULL, 1, 0), LLM_OK);
+        assert_string_equal(s.text, expect);
+    }
+
+    expect_all(none, 1, LLM_OK);
+}
+
+
+static void
+test_usage(void **state)
+{
+    static const row_t  rows[] = {
+        { "{\"choices\":[],\"usage\":{\"prompt_tokens\":9,"
+          "\"completion_tokens\":2,\"total_tokens\":11,"
+          "\"prompt_tokens_details\":{\"audio_tokens\":0,"
+          "\"cached_tokens\":5},\"completion_tokens_details\":"
+          "{\"reasoning_tokens\":1}}}", "usage 9 2 5 1 11\n" },
+        { "{\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2,"
+          "\"prompt_cache_hit_tokens\":4},\"choices\":[{\"delta\":{},"
+          "\"finish_reason\":\"stop\",\"index\":0}]}",
+          "finish text=stop finish=1\nusage 9 2 4 -1 -1\n" },
+        { "{\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2,"
+          "\"total_tokens\":11,\"prompt_tokens_details\":null,"
+          "\"completion_tokens_details\":null}}", "usage 9 2 -1 -1 11\n" },
+
+        /* xAI: reasoning beside the output; OpenRouter: more than it */
+
+        { "{\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":1,"
+          "\"total_tokens\":303,\"completion_tokens_details\":"
+          "{\"reasoning_tokens\":290}}}", "usage 12 291 -1 290 303\n" },
+        { "{\"usage\":{\"prompt_tokens\":43,\"completion_tokens\":10,"
+          "\"total_tokens\":53,\"completion_tokens_details\":"
+          "{\"reasoning_tokens\":11}}}", "usage 43 10 -1 11 53\n" },
+
+        /* Groq's own place */
+
+        { "{\"x_groq\":{\"id\":\"r\",\"usage\":{\"prompt_tokens\":1,"
+          "\"completion_tokens\":2,\"total_tokens\":3}}}",
+          "usage 1 2 -1 -1 3\n" },
+        { "{\"x_groq\":{\"usage\":{\"prompt_tokens\":1}},\"usage\":"
+          "{\"prompt_tokens\":2}}", "usage 2 -1 -1 -1 -1\n" },
+
+        /* numbers that are none */
+
+        { "{\"usage\":{\"prompt_tokens\":-1,\"completion_tokens\":1.5,"
+          "\"total_tokens\":7}}", "usage -1 -1 -1 -1 7\n" },
+        { "{\"usage\":{\"prompt_tokens\":\"9\",\"completion_tokens\":"
+          "99999999999999999999}}", "" },
+        { "{\"usage\":{\"prompt_tokens\":9223372036854775807,"
+          "\"completion_tokens\":9223372036854775807,\"total_tokens\":1,"
+          "\"completion_tokens_details\":{\"reasoning_tokens\":1}}}",
+          "usage 9223372036854775807 9223372036854775807 -1 1 1\n" }
+    };
+
+    (void) state;
+
+    expect_all(rows, 1, LLM_OK);
+}
+
+
+static void
+test_errors(void **state)
+{
+    seen_t  s;
+
+    static const row_t  rows[] = {
+        { "{\"error\":{\"message\":\"No.\",\"type\":\"server_error\","
+          "\"param\":null,\"code\":null}}",
+          "error message=No. type=server_error status=500\n" },
+        { "{\"error\":{\"message\":\"No.\",\"param\":\"p\",\"code\":429}}",
+          "error message=No. code=429 param=p status=429\n" },
+        { "{\"error\":{\"code\":\"401\",\"message\":\"No.\"}}",
+          "error message=No. code=401 status=401\n" },
+        { "{\"error\":{\"code\":\"model_not_found\",\"type\":"
+          "\"invalid_request_error\"}}",
+          "error type=invalid_request_error code=model_not_found "
+          "status=404\n" },
+        { "{\"error\":{\"code\":200,\"type\":\"overloaded_error\"}}",
+          "error type=overloaded_error code=200 status=529\n" },
+        { "{\"error\":{\"status\":\"RESOURCE_EXHAUSTED\",\"code\":1}}",
+          "error code=1 status=429\n" },
+        { "{\"error\":{\"status_code\":400,\"code\":\"tool_use_failed\"}}",
+          "error code=tool_use_failed status=400\n" },
+        { "{\"error\":\"the model is gone\"}",
+          "error message=the model is gone status=0\n" },
+        { "{\"code\":\"x\",\"error\":\"gone\"}",
+          "error message=gone code=x status=0\n" },
+        { "{\"object\":\"error\",\"message\":\"No.\",\"type\":"
+          "\"NotFoundError\",\"param\":null,\"code\":404}",
+          "error message=No. type=NotFoundError code=404 status=404\n" },
+        { "{\"error\":{}}", "error status=0\n" },
+
+        /* content and usage of the same chunk come first */
+
+        { "{\"error\":{\"code\":502,\"message\":\"No.\"},\"choices\":"
+          "[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":"
+          "\"error\"}],\"usage\":{\"total_tokens\":3}}",
+          "text text=Hi\nfinish text=error finish=5\n"
+          "usage -1 -1 -1 -1 3\n"
+          "error message=No. code=502 status=502\n" }
+    };
+
+    (void) state;
+
+    expect_all(rows, 1, LLM_OK);
+
+    /* an SSE event of type "error" is one, whatever it holds */
+
+    assert_int_equal(decode(&s, "{\"error\":{\"message\":\"No.\"}}", "error",
+                            1, 0), LLM_OK);
+    assert_string_equal(s.text, "error message=No. status=0\n");
+
+    assert_int_equal(decode(&s, "{\"message\":\"No.\"}", "error", 1, 0),
+                     LLM_OK);
+    assert_string_equal(s.text, "error message=No. status=0\n");
+
+    assert_int_equal(decode(&s, "{\"choices\":[]}", "error", 1, 0), LLM_OK);
+    assert_string_equal(s.text, "error status=0\n");
+
+    assert_int_equal(decode(&s, "out of water", "error", 1, 0), LLM_OK);
+    assert_string_equal(s.text,
+                        "error message(plain)=out of water status=0\n");
+
+    assert_int_equal(decode(&s, "{\"cut", "error", 1, 0), LLM_OK);
+    assert_string_equal(s.text, "error status=0\n");
+
+    assert_int_equal(decode(&s, "{\"choices\":[]}", "message", 1, 0), LLM_OK);
+    assert_string_equal(s.text, "");
+}
+
+
+static void
+test_decode_error(void **state)
+{
+    size_t       i;
+    llm_rc_t     rc;
+    llm_error_t  err;
+    llm_slice_t  data;
+
+    static const struct {
+        const char  *data;
+        const char  *message;   /* NULL: absent */
+        int          status;
+        llm_rc_t     rc;
+    } rows[] = {
+        { "{\"detail\":\"Unauthorized\"}", "Unauthorized", 0, LLM_OK },
+        { "{\"detail\":[{\"loc\":[\"body\"],\"msg\":\"field required\","
+          "\"type\":\"value_error\"}]}", "field required", 0, LLM_OK },
+        { "{\"message\":\"No.\",\"request_id\":\"r\"}", "No.", 0, LLM_OK },
+        { "{\"statusCode\":503,\"success\":false,\"message\":\"No.\"}",
+          "No.", 503, LLM_OK },
+        { "{\"error\":{\"message\":\"A\"},\"message\":\"B\"}", "A", 0,
+          LLM_OK },
+        { "{\"type\":\"error\",\"error\":{\"type\":\"not_found_error\","
+          "\"message\":\"A\"}}", "A", 404, LLM_OK },
+        { "\n\n {\"error\":{\"message\":\"A\"}} ", "A", 0, LLM_OK },
+        { "{\"error\":{\"message\":7,\"code\":[1]}}", NULL, 0, LLM_OK },
+        { "{\"choices\":[]}", NULL, 0, LLM_INVALID },
+        { "{\"detail\":[]}", NULL, 0, LLM_INVALID },
+        { "{\"detail\":[4,[{\"msg\":\"x\"}]]}", NULL, 0, LLM_INVALID },
+        { "[{\"error\":{}}]", NULL, 0, LLM_INVALID },
+        { "<html>", NULL, 0, LLM_INVALID },
+        { "{\"error\":{\"message\":\"cut", NULL, 0, LLM_INVALID },
+        { "", NULL, 0, LLM_INVALID }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        data = (llm_slice_t) { (const llm_u8 *) rows[i].data,
+                               strlen(rows[i].data), 0 };
+
+        rc = llm_dialect_openai.decode_error(&data, &err);
+
+        assert_int_equal(rc, rows[i].rc);
+        assert_int_equal(err.status, rows[i].status);
+        assert_int_equal(err.retry_after, -1);
+
+        if (rows[i].message == NULL) {
+            assert_null(err.message.p);
+            continue;
+        }
+
+        assert_int_equal(err.message.n, strlen(rows[i].message));
+        assert_memory_equal(err.message.p, rows[i].message, err.message.n);
+    }
+}
+
+
+static void
+test_terminators(void **state)
+{
+    size_t  i;
+    seen_t  s;
+
+    static const char *const  done[] = { "[DONE]", " [DONE]", "[DONE] x" };
+    static const char *const  blank[] = { "", " ", "\n" };
+
+    static const char *const  invalid[] = {
+        "[DONE", "{", "{}}", "[]", "7", "null", "\"x\"", "not json",
+        "{\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]",
+        "{\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}x",
+        "{\"id\":\"c1\",\"choices\":[{\"delta\":{\"content\":\"Hi\"}},{]}",
+        "{\"choices\":[{\"delta\":{\"content\":\"Hi\"}}],\"a\":tru}"
+    };
+
+    (void) state;
+
+    for (i = 0; i < 3; i++) {
+        assert_int_equal(decode(&s, done[i], NULL, 1, 0), LLM_DONE);
+        assert_string_equal(s.text, "end\n");
+        assert_int_equal(decode(&s, blank[i], NULL, 1, 0), LLM_OK);
+        assert_string_equal(s.text, "ping\n");
+    }
+
+    /* nothing of a frame that is not valid to its end */
+
+    for (i = 0; i < sizeof(invalid) / sizeof(invalid[0]); i++) {
+        assert_int_equal(decode(&s, invalid[i], NULL, 0, 0), LLM_INVALID);
+        assert_string_equal(s.text, "");
+    }
+}
+
+
+static void
+test_answer(void **state)
+{
+    seen_t  s;
+
+    (void) state;
+
+    assert_int_equal(decode(&s,
+        "{\n  \"id\":\"c1\",\"object\":\"chat.completion\",\"created\":17,\n"
+        "  \"model\":\"m\",\"usage\":{\"prompt_tokens\":1,"
+        "\"completion_tokens\":2,\"total_tokens\":3},\"choices\":[\n"
+        "{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":"
+        "\"Hi\",\"reasoning_content\":\"Hm\",\"refusal\":null},"
+        "\"logprobs\":{\"content\":[],\"refusal\":null},"
+        "\"finish_reason\":\"stop\"},\n"
+        "{\"index\":1,\"message\":{\"content\":null,\"tool_calls\":"
+        "[{\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"f\","
+        "\"arguments\":\"{}\"}},{\"id\":\"b\",\"function\":{\"name\":\"g\","
+        "\"arguments\":\"{}\"}}]},\"finish_reason\":\"tool_calls\"}]}\n",
+        NULL, 0, 1), LLM_DONE);
+
+    assert_string_equal(s.text,
+        "start created=17 id=c1 model=m\n"
+        "reasoning text=Hm\ntext text=Hi\n"
+        "logprobs raw={\"content\":[],\"refusal\":null}\n"
+        "finish text=stop finish=1\n"
+        "tool #1 at=0 id=a name=f text={}\n"
+        "tool #1 at=1 id=b name=g text={}\n"
+        "finish #1 text=tool_calls finish=3\n"
+        "usage 1 2 -1 -1 3\nend\n");
+
+    /* a message of parts; a choice without one (Azure's filter) */
+
+    assert_int_equal(decode(&s,
+        "{\"id\":\"c1\",\"choices\":[{\"finish_reason\":\"content_filter\","
+        "\"index\":0},{\"message\":{\"content\":[{\"type\":\"text\","
+        "\"text\":\"A\"}]}}]}", NULL, 0, 1), LLM_DONE);
+    assert_string_equal(s.text,
+        "start id=c1\nfinish text=content_filter finish=4\n"
+        "text #1 text=A\nend\n");
+
+    assert_int_equal(decode(&s, "{\"error\":{\"message\":\"No.\"}}", NULL, 0,
+                            1), LLM_OK);
+    assert_string_equal(s.text, "error message=No. status=0\n");
+
+    assert_int_equal(decode(&s, "{\"choices\":[]}", NULL, 0, 1), LLM_INVALID);
+    assert_int_equal(decode(&s, "{\"id\":\"c1\"}", NULL, 0, 1), LLM_INVALID);
+    assert_string_equal(s.text, "");
+    assert_int_equal(decode(&s, "<html>", NULL, 0, 1), LLM_INVALID);
+    assert_int_equal(decode(&s, "{\"choices\":[{}]", NULL, 0, 1),
+                     LLM_INVALID);
+}
+
+
+/* What emit() returns ends the decoder and is returned, at every event. */
+static void
+test_emit_stops(void **state)
+{
+    size_t         i;
+    seen_t         s;
+    llm_rc_t       rc;
+    llm_frame_t    frame;
+    llm_decoder_t  d;
+
+    static const char  data[] =
+        "{\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"reasoning\":"
+        "\"r\",\"content\":[{\"type\":\"thinking\",\"thinking\":"
+        "[{\"text\":\"p\"}]},{\"text\":\"t\",\"refusal\":\"x\"}],"
+        "\"refusal\":\"n\",\"tool_calls\":[{\"id\":\"a\"},{\"id\":\"b\"}],"
+        "\"function_call\":{\"name\":\"f\"}},\"logprobs\":{},"
+        "\"finish_reason\":\"stop\"},{\"index\":1,\"delta\":{\"content\":"
+        "\"c\",\"reasoning_details\":[{\"text\":\"d\"}]}}],"
+        "\"usage\":{\"total_tokens\":1},\"error\":{}}";
+
+    (void) state;
+
+    memset(&frame, 0, sizeof(llm_frame_t));
+
+    for (i = 1; ; i++) {
+        memset(&s, 0, sizeof(seen_t));
+        s.stop_at = i;
+
+        frame.data = (llm_slice_t) { (const llm_u8 *) data, sizeof(data) - 1,
+                                     0 };
+        d.emit = seen_emit;
+        d.ctx = &s;
+        d.started = 0;
+
+        rc = llm_dialect_openai.decode(&d, &frame);
+
+        if (rc == LLM_OK) {
+            break;
+        }
+
+        assert_int_equal(rc, LLM_FAILED);
+        assert_int_equal(s.events, i);
+    }
+
+    assert_int_equal(i, 16);
+}
+
+
+/* The depth is bounded, and what is too deep is not valid. */
+static void
+test_depth(void **state)
+{
+    seen_t         s;
+    llm_frame_t    frame;
+    llm_decoder_t  d;
+
+    static const char  data[] = "{\"a\":[[[1]]],\"id\":\"c\"}";
+
+    (void) state;
+
+    memset(&s, 0, sizeof(seen_t));
+    memset(&frame, 0, sizeof(llm_frame_t));
+
+    frame.data = (llm_slice_t) { (const llm_u8 *) data, sizeof(data) - 1, 0 };
+    d.emit = seen_emit;
+    d.ctx = &s;
+    d.started = 0;
+
+    frame.max_depth = 3;
+    assert_int_equal(llm_dialect_openai.decode(&d, &frame), LLM_INVALID);
+
+    frame.max_depth = 4;
+    assert_int_equal(llm_dialect_openai.decode(&d, &frame), LLM_OK);
+    assert_string_equal(s.text, "start id=c\n");
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_start),
+        cmocka_unit_test(test_tools),
+        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_choices),
+        cmocka_unit_test(test_finish),
+        cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_decode_error),
+        cmocka_unit_test(test_terminators),
+        cmocka_unit_test(test_answer),
+        cmocka_unit_test(test_emit_stops),
+        cmocka_unit_test(test_depth)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

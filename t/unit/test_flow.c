@@ -1,0 +1,734 @@
+/*
+ * The flow: what goes out of it for what came in, and above all how it ends.
+ */
+
+#include "flow_support.h"
+
+
+#define EV(json)   "data: " json "\n\n"
+#define ID         "\"id\":\"c1\",\"model\":\"river\",\"created\":17"
+#define CH(d)      EV("{" ID ",\"choices\":[{\"index\":0,\"delta\":" d "}]}")
+#define ROLE       CH("{\"role\":\"assistant\",\"content\":\"\"}")
+#define TEXT(t)    CH("{\"content\":\"" t "\"}")
+#define FIN(n, w)  EV("{" ID ",\"choices\":[{\"index\":" n ",\"delta\":{},"  \
+                      "\"finish_reason\":\"" w "\"}]}")
+#define USE        EV("{" ID ",\"choices\":[],\"usage\":{\"prompt_tokens\":3," \
+                      "\"completion_tokens\":4,\"total_tokens\":7}}")
+#define DONE       EV("[DONE]")
+
+
+static const llm_dialect_t *const  clients[] = {
+    &llm_dialect_openai, &llm_dialect_simple, &llm_dialect_typed,
+    &llm_dialect_text
+};
+
+
+typedef struct {
+    const char   *in;
+    llm_eof_t     how;
+    llm_rc_t      rc;
+    llm_fault_t   fault;
+    const char   *out;          /* before llm_flow_fail() */
+} ending_t;
+
+
+/* openai on both sides: blocks as they came. */
+static void
+test_passing(void **state)
+{
+    size_t         i, k;
+    flow_case_t    c;
+    flow_result_t  r;
+
+    static const ending_t  rows[] = {
+        { ROLE TEXT("a") FIN("0", "stop") DONE, LLM_EOF_FRAMED, LLM_DONE,
+          LLM_FAULT_NONE, ROLE TEXT("a") FIN("0", "stop") DONE },
+
+        /* fields nobody knows, other types, comments, no space */
+
+        { "event: x\nid: 7\nfoo: bar\ndata:{\"choices\":[]}\n\n: hb\n" DONE,
+          LLM_EOF_FRAMED, LLM_DONE, LLM_FAULT_NONE,
+          "event: x\nid: 7\nfoo: bar\ndata:{\"choices\":[]}\n\n" DONE },
+
+        /* nothing after [DONE], whatever it is written like */
+
+        { DONE TEXT("late") DONE, LLM_EOF_FRAMED, LLM_DONE, LLM_FAULT_NONE,
+          DONE },
+        { "data:[DONE] \n\n" DONE, LLM_EOF_BROKEN, LLM_DONE, LLM_FAULT_NONE,
+          "data:[DONE] \n\n" },
+
+        /* [DONE] without a reason, twice a reason, content after it */
+
+        { ROLE DONE, LLM_EOF_FRAMED, LLM_DONE, LLM_FAULT_NONE, ROLE DONE },
+        { FIN("0", "stop") FIN("0", "stop") TEXT("x") DONE, LLM_EOF_FRAMED,
+          LLM_DONE, LLM_FAULT_NONE,
+          FIN("0", "stop") FIN("0", "stop") TEXT("x") DONE },
+
+        /* line ends become LF, and nothing else changes */
+
+        { "data: {\"a\":\r\ndata:1}\r\n\r\ndata: [DONE]\r\r", LLM_EOF_FRAMED,
+          LLM_DONE, LLM_FAULT_NONE, "data: {\"a\":\ndata:1}\n\n" DONE },
+
+        /* a terminator that is ours because the upstream had finished */
+
+        { ROLE TEXT("a") FIN("0", "stop"), LLM_EOF_FRAMED, LLM_DONE,
+          LLM_FAULT_NONE, ROLE TEXT("a") FIN("0", "stop") DONE },
+        { ROLE TEXT("a") FIN("0", "stop"), LLM_EOF_CLOSED, LLM_DONE,
+          LLM_FAULT_NONE, ROLE TEXT("a") FIN("0", "stop") DONE },
+        { FIN("0", "stop") USE, LLM_EOF_FRAMED, LLM_DONE, LLM_FAULT_NONE,
+          FIN("0", "stop") USE DONE }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (k = 0; k < 2; k++) {
+            c = flow_default;
+            c.how = rows[i].how;
+            c.pass = k;
+
+            flow_run_text(&r, &c, rows[i].in);
+
+            assert_int_equal(r.rc, rows[i].rc);
+            assert_string_equal((char *) r.p, rows[i].out);
+            flow_forget(&r);
+        }
+    }
+}
+
+
+/* pass() gets bytes that lie in the input, neighbours in one call. */
+static void
+test_pass_hook(void **state)
+{
+    size_t         n;
+    flow_case_t    c;
+    flow_result_t  r;
+
+    static const char  in[] = ROLE TEXT("a") ": hb\n" TEXT("b")
+                              "data: {}\r\n\r\n" TEXT("c") DONE;
+
+    (void) state;
+
+    c = flow_default;
+    c.pass = 1;
+
+    flow_run_text(&r, &c, in);
+
+    n = strlen(ROLE TEXT("a") TEXT("b") TEXT("c") DONE);
+    assert_int_equal(r.passed, n);
+    assert_int_equal(r.passes, 3);
+    assert_int_equal(r.n, n + strlen(EV("{}")));
+    flow_forget(&r);
+
+    /* a block that was cut is copied, its neighbours are not */
+
+    n = strlen(ROLE) + 9;
+    flow_run(&r, &c, ROLE TEXT("a") DONE, strlen(ROLE TEXT("a") DONE), &n, 1);
+    assert_int_equal(r.passed, strlen(ROLE DONE));
+    assert_string_equal((char *) r.p, ROLE TEXT("a") DONE);
+    flow_forget(&r);
+}
+
+
+static void
+test_hide_usage(void **state)
+{
+    size_t         i;
+    flow_case_t    c;
+    flow_result_t  r;
+
+#define BOTH  EV("{" ID ",\"choices\":[{\"index\":0,\"delta\":{}}],"         \
+                 "\"usage\":{\"total_tokens\":7}}")
+#define MOD   EV("{" ID ",\"choices\":[],\"moderation\":{\"a\":1}}")
+#define NIL   EV("{" ID ",\"choices\":[],\"usage\":null}")
+
+    static const struct {
+        const char  *in;
+        const char  *out;
+    } rows[] = {
+        { ROLE FIN("0", "stop") USE DONE, ROLE FIN("0", "stop") DONE },
+        { ROLE USE FIN("0", "stop") DONE, ROLE FIN("0", "stop") DONE },
+        { ROLE BOTH MOD NIL DONE, ROLE BOTH MOD NIL DONE },
+        { ROLE FIN("0", "stop") USE, ROLE FIN("0", "stop") DONE }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        c = flow_default;
+        c.hide_usage = 1;
+        flow_run_text(&r, &c, rows[i].in);
+
+        assert_int_equal(r.rc, LLM_DONE);
+        assert_string_equal((char *) r.p, rows[i].out);
+        assert_int_equal(r.measure.has_usage, 1);
+        assert_int_equal(r.measure.usage.total, 7);
+        flow_forget(&r);
+    }
+
+    flow_run_text(&r, &flow_default, rows[0].in);
+    assert_string_equal((char *) r.p, rows[0].in);
+    flow_forget(&r);
+}
+
+
+/* Streams that did not finish, for every client: what was whole goes out, a
+ * terminator never. */
+static void
+test_not_finished(void **state)
+{
+    size_t         i, k;
+    flow_case_t    c;
+    flow_result_t  r;
+
+    static const struct {
+        const char   *in;
+        llm_eof_t     how;
+        llm_fault_t   fault;
+    } rows[] = {
+        { "", LLM_EOF_FRAMED, LLM_FAULT_EMPTY },
+        { "", LLM_EOF_BROKEN, LLM_FAULT_EMPTY },
+        { "\n", LLM_EOF_FRAMED, LLM_FAULT_INVALID_STREAM },
+        { ": hb\n\n", LLM_EOF_FRAMED, LLM_FAULT_INVALID_STREAM },
+        { "{\"id\":\"c1\",\"choices\":[]}", LLM_EOF_FRAMED,
+          LLM_FAULT_INVALID_STREAM },
+        { "<html>\n\n</html>", LLM_EOF_CLOSED, LLM_FAULT_INVALID_STREAM },
+        { "data: {\"choi", LLM_EOF_CLOSED, LLM_FAULT_INVALID_STREAM },
+        { ROLE, LLM_EOF_FRAMED, LLM_FAULT_TRUNCATED },
+        { ROLE TEXT("a"), LLM_EOF_CLOSED, LLM_FAULT_TRUNCATED },
+        { ROLE TEXT("a") "data: [DON", LLM_EOF_FRAMED, LLM_FAULT_TRUNCATED },
+        { ROLE TEXT("a") FIN("0", "stop"), LLM_EOF_BROKEN,
+          LLM_FAULT_TRUNCATED },
+        { ROLE TEXT("a") FIN("0", "stop") "data: [DONE]", LLM_EOF_BROKEN,
+          LLM_FAULT_TRUNCATED },
+        { ROLE FIN("1", "stop"), LLM_EOF_FRAMED, LLM_FAULT_TRUNCATED },
+        { ROLE FIN("0", "stop") FIN("500", "stop"), LLM_EOF_FRAMED,
+          LLM_FAULT_TRUNCATED },
+        { EV("{" ID ",\"choices\":[]}") USE, LLM_EOF_FRAMED,
+          LLM_FAULT_TRUNCATED }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (k = 0; k < 8; k++) {
+            c = flow_default;
+            c.how = rows[i].how;
+            c.client = clients[k / 2];
+            c.answer_out = k % 2;
+
+            flow_run_text(&r, &c, rows[i].in);
+
+            assert_int_equal(r.rc, LLM_FAILED);
+            assert_int_equal(r.fault, rows[i].fault);
+            assert_int_equal(r.status, 502);
+            assert_int_equal(r.done, 0);
+            assert_null(strstr((char *) r.p, "[DONE]"));
+            assert_null(strstr((char *) r.p, "{\"done\":true}"));
+            assert_null(strstr((char *) r.p, "\"type\":\"done\""));
+
+            if (c.answer_out || c.client == &llm_dialect_text) {
+                assert_int_equal(r.fail, LLM_AGAIN);
+                assert_int_equal(r.before, r.n);
+                assert_true(!c.answer_out || r.n == 0);
+
+            } else {
+                assert_int_equal(r.fail, LLM_OK);
+                assert_true(r.n > r.before);
+                assert_non_null(strstr((char *) r.p + r.before, "error"));
+                (void) flow_check_sse("fail", r.p + r.before,
+                                      r.n - r.before);
+            }
+
+            flow_forget(&r);
+        }
+    }
+}
+
+
+/* An end in order after the last event lacks its blank line, or its LF. */
+static void
+test_tail(void **state)
+{
+    size_t         i, k;
+    flow_case_t    c;
+    flow_result_t  r;
+
+    static const char *const  tails[] = {
+        "data: [DONE]", "data: [DONE]\n", "data:[DONE]\r", "data: [DONE]\r\n"
+    };
+
+    (void) state;
+
+    for (i = 0; i < 4; i++) {
+        for (k = 0; k < 2; k++) {
+            char  in[1000];
+
+            (void) snprintf(in, sizeof(in), "%s%s", ROLE TEXT("a"), tails[i]);
+
+            c = flow_default;
+            c.how = k == 0 ? LLM_EOF_FRAMED : LLM_EOF_CLOSED;
+
+            flow_run_text(&r, &c, in);
+            assert_int_equal(r.rc, LLM_DONE);
+            assert_non_null(strstr((char *) r.p, "[DONE]\n\n"));
+            assert_int_equal(r.frames, 3);
+            flow_forget(&r);
+        }
+    }
+
+    /* the finish reason, whole but for the line's end; content likewise */
+
+    flow_run_text(&r, &flow_default, ROLE "data: {\"choices\":[{\"index\":0,"
+                  "\"delta\":{},\"finish_reason\":\"stop\"}]}");
+    assert_int_equal(r.rc, LLM_DONE);
+    assert_non_null(strstr((char *) r.p, "\"stop\"}]}\n\ndata: [DONE]\n\n"));
+    flow_forget(&r);
+
+    /* an error is one without its blank line, and half of one is none */
+
+    flow_run_text(&r, &flow_default, ROLE "data: {\"error\":{\"message\":"
+                  "\"No.\"}}\n");
+    assert_int_equal(r.fault, LLM_FAULT_UPSTREAM_ERROR);
+    assert_string_equal((char *) r.p, ROLE EV("{\"error\":{\"message\":"
+                                              "\"No.\"}}"));
+    flow_forget(&r);
+
+    flow_run_text(&r, &flow_default, ROLE FIN("0", "stop")
+                  "data: {\"error\":{\"mes");
+    assert_int_equal(r.rc, LLM_DONE);
+    assert_string_equal((char *) r.p, ROLE FIN("0", "stop") DONE);
+    flow_forget(&r);
+}
+
+
+#define SAID  "{\"error\":{\"message\":\"Slow \\u0064own.\",\"type\":\"t\"," \
+              "\"param\":null,\"code\":429},\"extra\":1}"
+
+
+/* The upstream's own error: as it came for its own dialect, translated for
+ * others, and nothing after it. */
+static void
+test_upstream_error(void **state)
+{
+    size_t         i, k;
+    flow_case_t    c;
+    flow_result_t  r;
+
+    static const char *const  before[] = {
+        "", ROLE, ROLE TEXT("a"), ROLE TEXT("a") FIN("0", "stop")
+    };
+
+    static const char *const  events[] = {
+        "event: error\ndata: " SAID "\n\n",
+        "data: {\"error\":\"Slow down.\",\"code\":\"429\",\"type\":\"t\"}"
+        "\n\n",
+        "data: {\"error\":{\"message\":\"Slow down.\",\"code\":\"429\","
+        "\"type\":\"t\"}}\n\n"
+    };
+
+    static const char *const  errors[] = {
+        NULL,
+        "data: {\"error\":\"Slow down.\",\"code\":\"429\",\"done\":true}\n\n",
+        "data: {\"type\":\"error\",\"data\":{\"message\":\"Slow down.\","
+        "\"type\":\"t\",\"code\":\"429\"}}\n\n",
+        ""
+    };
+
+    static const char *const  bodies[] = {
+        NULL,
+        "{\"error\":\"Slow down.\",\"code\":\"429\",\"done\":true}",
+        "{\"type\":\"error\",\"data\":{\"message\":\"Slow down.\","
+        "\"type\":\"t\",\"code\":\"429\"}}",
+        "Slow down.\n"
+    };
+
+    (void) state;
+
+    for (i = 0; i < 12; i++) {
+        for (k = 0; k < 4; k++) {
+            char  in[2000];
+
+            (void) snprintf(in, sizeof(in), "%s%s%s", before[i % 4],
+                            events[i / 4], TEXT("late") DONE);
+
+            c = flow_default;
+            c.client = clients[k];
+            flow_run_text(&r, &c, in);
+
+            assert_int_equal(r.rc, LLM_FAILED);
+            assert_int_equal(r.fault, LLM_FAULT_UPSTREAM_ERROR);
+            assert_int_equal(r.status, 429);
+            assert_int_equal(r.fail, k == 3 ? LLM_AGAIN : LLM_OK);
+            assert_null(strstr((char *) r.p, "late"));
+
+            if (k == 0) {
+                assert_int_equal(r.before, strlen(before[i % 4]));
+                assert_memory_equal(r.p, before[i % 4], r.before);
+                assert_string_equal((char *) r.p + r.before, events[i / 4]);
+                assert_non_null(strstr(events[i / 4], r.body));
+
+            } else if (i / 4 == 0) {
+                assert_string_equal(r.message, "Slow \\u0064own.");
+                assert_non_null(strstr((char *) r.p + r.before,
+                                       k == 3 ? "" : "\"Slow \\u0064own.\""));
+
+            } else {
+                assert_string_equal((char *) r.p + r.before, errors[k]);
+                assert_string_equal(r.body, bodies[k]);
+            }
+
+            flow_forget(&r);
+        }
+    }
+}
+
+
+/* Content in the chunk of an error is not lost; a long message is cut; bare
+ * text and an error that says nothing get words. */
+static void
+test_upstream_error_odd(void **state)
+{
+    size_t         i;
+    char           in[4096];
+    json_t        *root;
+    flow_case_t    c;
+    flow_result_t  r;
+
+    (void) state;
+
+    c = flow_default;
+    c.client = &llm_dialect_simple;
+
+    flow_run_text(&r, &c, EV("{\"error\":{\"code\":500},\"choices\":[{"
+                  "\"index\":0,\"delta\":{\"content\":\"last\"}}]}"));
+    assert_string_equal((char *) r.p,
+        "data: {\"content\":\"last\",\"done\":false}\n\n"
+        "data: {\"error\":\"The provider reported an error.\","
+        "\"code\":\"500\",\"done\":true}\n\n");
+    assert_int_equal(r.status, 500);
+    flow_forget(&r);
+
+    (void) snprintf(in, sizeof(in), "data: {\"error\":\"");
+
+    for (i = 0; i < 300; i++) {
+        strcat(in, "\\u00e9");
+    }
+
+    strcat(in, "\"}\n\n");
+    flow_run_text(&r, &c, in);
+    assert_int_equal(r.status, 502);
+
+    root = flow_event(r.p, r.n, 0);
+    assert_int_equal(strlen(json_string_value(json_object_get(root,
+                                                              "error"))),
+                     400);
+    assert_string_equal(json_string_value(json_object_get(root, "code")),
+                        "upstream_error");
+    json_decref(root);
+    flow_forget(&r);
+
+    flow_run_text(&r, &c, "event: error\ndata: out of \"water\"\n\n");
+    assert_string_equal((char *) r.p, "data: {\"error\":\"out of \\\"water"
+                        "\\\"\",\"code\":\"upstream_error\",\"done\":true}"
+                        "\n\n");
+    flow_forget(&r);
+
+    flow_run_text(&r, &flow_default, "event: error\ndata: out of water\n\n");
+    assert_string_equal((char *) r.p, "event: error\ndata: out of water\n\n");
+    assert_string_equal(r.body, "{\"error\":{\"message\":\"out of water\","
+                        "\"type\":\"server_error\",\"param\":null,\"code\":"
+                        "\"upstream_error\"}}");
+    flow_forget(&r);
+
+    flow_run_text(&r, &flow_default, "event: error\ndata: {}\n\n");
+    assert_int_equal(r.fault, LLM_FAULT_UPSTREAM_ERROR);
+    assert_string_equal(r.body, "{}");
+    flow_forget(&r);
+}
+
+
+/* Frames that are not the dialect's JSON: pass where nothing is rewritten,
+ * end the stream where it is. */
+static void
+test_invalid_frame(void **state)
+{
+    size_t         i, k;
+    flow_case_t    c;
+    flow_result_t  r;
+
+    static const char *const  frames[] = {
+        "data: no json\n\n", "data: {\"a\":}\n\n", "data: [[[\n\n",
+        "data: {\"id\":\"c1\"\n\n", "data: 7\n\n", "event: x\ndata: x\n\n",
+        "data: {\"a\":[[[[[1]]]]]}\n\n"
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
+        for (k = 0; k < 4; k++) {
+            char  in[1000];
+
+            (void) snprintf(in, sizeof(in), "%s%s%s", ROLE TEXT("a"),
+                            frames[i], FIN("0", "stop") DONE);
+
+            c = flow_default;
+            c.client = clients[k];
+            c.max_depth = 5;
+            flow_run_text(&r, &c, in);
+
+            if (k == 0) {
+                assert_int_equal(r.rc, LLM_DONE);
+                assert_string_equal((char *) r.p, in);
+                assert_int_equal(r.invalid, 1);
+                assert_int_equal(r.frames, 5);
+
+            } else {
+                assert_int_equal(r.rc, LLM_FAILED);
+                assert_int_equal(r.fault, LLM_FAULT_INVALID_EVENT);
+                assert_int_equal(r.invalid, 0);
+                assert_int_equal(r.measure.chunks, 1);
+                assert_null(r.message);
+            }
+
+            flow_forget(&r);
+        }
+    }
+}
+
+
+/* The event bound: what is below it passes, then the fault. */
+static void
+test_event_bound(void **state)
+{
+    size_t         k;
+    flow_case_t    c;
+    flow_result_t  r;
+
+    (void) state;
+
+    for (k = 0; k < 4; k++) {
+        c = flow_default;
+        c.client = clients[k];
+        c.max_event = 200;
+        flow_run_text(&r, &c, ROLE TEXT("ok")
+                      TEXT("0123456789012345678901234567890123456789"
+                           "0123456789012345678901234567890123456789"
+                           "0123456789012345678901234567890123456789"
+                           "0123456789012345678901234567890123456789")
+                      DONE);
+
+        assert_int_equal(r.rc, LLM_FAILED);
+        assert_int_equal(r.fault, LLM_FAULT_EVENT_TOO_LARGE);
+        assert_non_null(strstr((char *) r.p, "ok"));
+        assert_null(strstr((char *) r.p, "0123456789"));
+        assert_true(r.before > 0);
+        assert_true(r.peak < 4096);
+        flow_forget(&r);
+    }
+}
+
+
+/* Bytes that are no UTF-8 are repaired in every direction, and counted. */
+static void
+test_repair(void **state)
+{
+    flow_case_t    c;
+    flow_result_t  r;
+
+    (void) state;
+
+    flow_run_text(&r, &flow_default, ROLE TEXT("a\xff" "b\xe2\x82")
+                  "event: \xfe\r\ndata: {}\r\n\r\n" DONE);
+    assert_int_equal(r.rc, LLM_DONE);
+    assert_int_equal(r.repaired, 2);
+    assert_int_equal(r.invalid, 0);
+    assert_string_equal((char *) r.p,
+                        ROLE TEXT("a\xef\xbf\xbd" "b\xef\xbf\xbd")
+                        "event: \xef\xbf\xbd\ndata: {}\n\n" DONE);
+    assert_int_equal(r.measure.chars, 4);
+    flow_forget(&r);
+
+    c = flow_default;
+    c.client = &llm_dialect_text;
+    flow_run_text(&r, &c, TEXT("a\xff" "b\xe2\x82") DONE);
+    assert_string_equal((char *) r.p, "a\xef\xbf\xbd" "b\xef\xbf\xbd");
+    flow_forget(&r);
+
+    flow_run_text(&r, &flow_default, EV("{\"error\":\"\xff\"}"));
+    assert_int_equal(r.fault, LLM_FAULT_UPSTREAM_ERROR);
+    assert_string_equal((char *) r.p, EV("{\"error\":\"\xef\xbf\xbd\"}"));
+    assert_string_equal(r.message, "\xef\xbf\xbd");
+    flow_forget(&r);
+
+    c = flow_default;
+    c.answer_in = 1;
+    c.answer_out = 1;
+    flow_run_text(&r, &c, "{\"choices\":[{\"message\":{\"content\":\"\xff\""
+                  "}}]}");
+    assert_int_equal(r.repaired, 1);
+    assert_string_equal((char *) r.p, "{\"choices\":[{\"message\":"
+                        "{\"content\":\"\xef\xbf\xbd\"}}]}");
+    flow_forget(&r);
+}
+
+
+/* llm_flow_fail() with a fault of the caller's, after content. */
+static void
+test_fail(void **state)
+{
+    size_t           k;
+    llm_flow_t       f;
+    unit_out_t       o;
+    unit_alloc_t     u;
+    llm_flow_conf_t  conf;
+
+    static const char *const  errors[] = {
+        "data: {\"error\":{\"message\":\"The provider stopped sending before "
+        "the answer was finished.\",\"type\":\"server_error\",\"param\":null,"
+        "\"code\":\"upstream_timeout_idle\"}}\n\n",
+        "data: {\"error\":\"The provider stopped sending before the answer "
+        "was finished.\",\"code\":\"upstream_timeout_idle\",\"done\":true}"
+        "\n\n",
+        "data: {\"type\":\"error\",\"data\":{\"message\":\"The provider "
+        "stopped sending before the answer was finished.\",\"type\":"
+        "\"server_error\",\"code\":\"upstream_timeout_idle\"}}\n\n",
+        ""
+    };
+
+    (void) state;
+
+    for (k = 0; k < 4; k++) {
+        unit_out_init(&o, 0, 0);
+        memset(&conf, 0, sizeof(llm_flow_conf_t));
+
+        conf.upstream = &llm_dialect_openai;
+        conf.client = clients[k];
+        conf.max_event = FLOW_PLENTY;
+        conf.max_response = FLOW_PLENTY;
+        conf.alloc = unit_alloc(&u);
+
+        assert_int_equal(llm_flow_init(&f, &conf, &o.out), LLM_OK);
+        assert_int_equal(llm_flow_feed(&f, (const llm_u8 *) ROLE,
+                                       strlen(ROLE), 0), LLM_OK);
+
+        o.out.pos = o.p;    /* what was written so far is of no interest */
+
+        assert_int_equal(llm_flow_fail(&f, LLM_FAULT_TIMEOUT_IDLE),
+                         k == 3 ? LLM_AGAIN : LLM_OK);
+        assert_int_equal(llm_flow_status(&f), 504);
+        assert_int_equal(llm_flow_feed(&f, (const llm_u8 *) DONE,
+                                       strlen(DONE), 0), LLM_FAILED);
+
+        (void) llm_flow_fail(&f, LLM_FAULT_RESET);
+        unit_out_end(&o);
+        assert_string_equal((char *) o.p, errors[k]);
+
+        llm_flow_free(&f);
+        assert_int_equal(u.live, 0);
+        unit_out_free(&o);
+    }
+}
+
+
+/* A sink that fails, after each byte it could take. */
+static void
+test_sink_fails(void **state)
+{
+    size_t         k, limit;
+    flow_case_t    c;
+    flow_result_t  r;
+
+    (void) state;
+
+    for (k = 0; k < 8; k++) {
+        c = flow_default;
+        c.client = clients[k / 2];
+        c.answer_out = k % 2;
+        c.step = 7;
+
+        for (limit = 1; limit < 2000; limit++) {
+            c.limit = limit;
+            flow_run_text(&r, &c, ROLE TEXT("a") FIN("0", "stop") USE DONE);
+            assert_true(r.n <= limit);
+
+            if (r.rc == LLM_DONE) {
+                flow_forget(&r);
+                break;
+            }
+
+            assert_int_equal(r.rc, LLM_FAILED);
+            assert_int_equal(r.fault, LLM_FAULT_INTERNAL);
+            flow_forget(&r);
+        }
+
+        assert_int_not_equal(limit, 2000);
+    }
+}
+
+
+/* A long stream costs what a short one does. */
+static void
+test_memory(void **state)
+{
+    size_t           i, k;
+    llm_flow_t       f;
+    unit_out_t       o;
+    unit_alloc_t     u;
+    llm_flow_conf_t  conf;
+
+    static const char  in[] = ROLE TEXT("0123456789")
+                              CH("{\"reasoning\":\"x\"}")
+                              CH("{\"tool_calls\":[{\"id\":\"a\"}]}");
+
+    (void) state;
+
+    for (k = 0; k < 4; k++) {
+        unit_out_init(&o, 0, 0);
+        memset(&conf, 0, sizeof(llm_flow_conf_t));
+
+        conf.upstream = &llm_dialect_openai;
+        conf.client = clients[k];
+        conf.max_event = FLOW_PLENTY;
+        conf.max_response = 4096;
+        conf.alloc = unit_alloc(&u);
+
+        assert_int_equal(llm_flow_init(&f, &conf, &o.out), LLM_OK);
+
+        for (i = 0; i < 50000; i++) {
+            o.out.pos = o.p;
+            assert_int_equal(llm_flow_feed(&f, (const llm_u8 *) in,
+                                           sizeof(in) - 1, 0), LLM_OK);
+        }
+
+        assert_int_equal(f.measure.chunks, 150000);
+        assert_true(u.peak < 16384);
+
+        llm_flow_free(&f);
+        unit_out_free(&o);
+    }
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_passing),
+        cmocka_unit_test(test_pass_hook),
+        cmocka_unit_test(test_hide_usage),
+        cmocka_unit_test(test_not_finished),
+        cmocka_unit_test(test_tail),
+        cmocka_unit_test(test_upstream_error),
+        cmocka_unit_test(test_upstream_error_odd),
+        cmocka_unit_test(test_invalid_frame),
+        cmocka_unit_test(test_event_bound),
+        cmocka_unit_test(test_repair),
+        cmocka_unit_test(test_fail),
+        cmocka_unit_test(test_sink_fails),
+        cmocka_unit_test(test_memory)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
