@@ -307,6 +307,9 @@ mock_main_arguments(mock_t *mock, mock_main_t *m, int argc, char **argv)
         return -1;
     }
 
+    /* echo and tools bring their own number of tokens unless the request
+     * says one: what is said here is a default, not a wish */
+    mock_options_forget_tokens(&mock->started);
     mock->defaults = mock->started;
 
     return 0;

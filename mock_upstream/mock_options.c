@@ -165,13 +165,6 @@ mock_options_find(const char *key, size_t n)
 
 
 int
-mock_options_known(const char *key)
-{
-    return mock_options_find(key, strlen(key)) != NULL;
-}
-
-
-int
 mock_options_given_at(const mock_options_t *o, size_t offset)
 {
     size_t  i;
@@ -183,6 +176,19 @@ mock_options_given_at(const mock_options_t *o, size_t offset)
     }
 
     return 0;
+}
+
+
+void
+mock_options_forget_tokens(mock_options_t *o)
+{
+    size_t  i;
+
+    for (i = 0; i < MOCK_OPTIONS; i++) {
+        if (mock_option_table[i].offset == MOCK_OPT_AT(tokens)) {
+            o->set &= ~((uint64_t) 1 << i);
+        }
+    }
 }
 
 

@@ -95,12 +95,13 @@ int mock_options_parse(mock_options_t *o, const char *p, size_t n,
 int mock_options_set(mock_options_t *o, const char *key, size_t nkey,
     const char *value, size_t nvalue, mock_buf_t *err);
 
-int mock_options_known(const char *key);
-
 /* Was the option given anywhere?  offset: offsetof() in mock_options_t. */
 int mock_options_given_at(const mock_options_t *o, size_t offset);
 #define mock_options_given(o, member)                                        \
     mock_options_given_at(o, offsetof(mock_options_t, member))
+
+/* Makes the number of tokens a default again, with the value it has. */
+void mock_options_forget_tokens(mock_options_t *o);
 
 
 #endif /* MOCK_OPTIONS_H */

@@ -153,8 +153,17 @@ mock_text_run(const mock_text_t *t, uint64_t k, mock_buf_t *b)
         return;
     }
 
+    /* an echo says the message and no more; it starts over as a whole */
+    if (t->kind == MOCK_TEXT_ECHO) {
+        k %= mock_text_count(t);
+    }
+
     from = (size_t) (k * t->size % t->n);
     left = t->size;
+
+    if (t->kind == MOCK_TEXT_ECHO && left > t->n - from) {
+        left = t->n - from;
+    }
 
     while (left) {
         to = left < t->n - from ? from + (size_t) left : t->n;

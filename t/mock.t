@@ -117,14 +117,15 @@ sub get {
     my ($s, $pattern, $bytes) = @_;
 
     $bytes //= '';
+    my $deadline = time + $limit;
     my $select = IO::Select->new($s);
 
     for (;;) {
         return wantarray ? ($bytes, 'match') : $bytes
             if defined $pattern && $bytes =~ $pattern;
 
-        die "nothing came for $limit s after: " . substr($bytes, -300) . "\n"
-            if !$select->can_read($limit);
+        die "not what was waited for in $limit s: " . substr($bytes, -300) . "\n"
+            if !$select->can_read($limit) || time > $deadline;
 
         my $n = sysread $s, $bytes, 65536, length $bytes;
 
@@ -327,7 +328,7 @@ subtest 'one JSON object' => sub {
         more => '"n":2')));
     is(scalar @{ $json->{choices} }, 2, 'two choices');
     my $message = $json->{choices}[1]{message};
-    is($message->{reasoning_content}, ' adipiscing', 'reasoning');
+    is($message->{reasoning_content}, ' elit,', 'reasoning');
     is(decode_json($message->{tool_calls}[1]{function}{arguments})->{n}, 1,
         'arguments are JSON');
     is(scalar @{ $json->{choices}[0]{logprobs}{content} }, 2, 'logprobs');
@@ -652,7 +653,7 @@ my @faults = (
         qr/\AHTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK\r\n/],
     ['interim-103', 'count=2', '',
         qr/\A(?:HTTP\/1\.1 103 .*?\r\n\r\n){2}HTTP\/1\.1 200 OK\r\n/s],
-    ['s429', '', '', qr/\AHTTP\/1\.1 429 .*^Retry-After: 2\r\n
+    ['s429', '', '', qr/\AHTTP\/1\.1\ 429\ .*^Retry-After:\ 2\r\n
         retry-after-ms:\ 1500\r\nx-should-retry:\ true\r$/smx],
     ['s429', 'retry_after=9,should_retry=false', '',
         qr/^Retry-After: 9\r\nx-should-retry: false\r$/m],
@@ -670,15 +671,15 @@ my @faults = (
     ['s3xx', '', '', qr/\AHTTP\/1\.1 302 .*^Location: http:\/\/else/sm],
     ['s204-empty', '', '', qr/\AHTTP\/1\.1 204 .*\r\n\r\n\z/s],
     ['s204-empty', 'variant=2', '',
-        qr/\AHTTP\/1\.1 200 .*^Content-Length: 0\r$.*\r\n\r\n\z/sm],
+        qr/\AHTTP\/1\.1 200 .*^Content-Length: 0\r\n.*\r\n\r\n\z/sm],
     ['s204-empty', 'variant=3', '',
         qr/\AHTTP\/1\.1 200 .*\r\n\r\n0\r\n\r\n\z/s],
     ['html-200', '', '',
-        qr/^Content-Type: text\/html; charset=utf-8\r$.*<!DOCTYPE/sm],
+        qr/^Content-Type: text\/html; charset=utf-8\r\n.*<!DOCTYPE/sm],
     ['json-200', '', '',
-        qr/^Content-Type: application\/json\r$.*"chat\.completion"/sm],
-    ['json-as-sse', '', '', qr/^Content-Type:\ text\/event-stream;\
-        charset=utf-8\r$.*\r\n\r\n[0-9a-f]+\r\n\{"id"/smx],
+        qr/^Content-Type: application\/json\r\n.*"chat\.completion"/sm],
+    ['json-as-sse', '', '', qr/^Content-Type:\ text\/event-stream;
+        \ charset=utf-8\r\n.*\r\n\r\n[0-9a-f]+\r\n\{"id"/smx],
     ['error-event-first', '', '',
         qr/\r\n\r\n[0-9a-f]+\r\ndata: \{"error":\{"message".*\}\n\n\r\n0/],
     ['error-event-first', 'variant=2', '',
@@ -867,7 +868,7 @@ subtest 'faults without end' => sub {
         'stall-mid' => qr/"Lorem"\}.*\}\n\n\r\n\z/,
         'status-101' => qr/\AHTTP\/1\.1 101 .*raw bytes/s,
         'heartbeat-only,gap=1' =>
-            qr/\r\n\r\n(?:10\r\n: keep-alive\n\n\r\n\r?\n?){3}/,
+            qr/\r\n\r\n(?:e\r\n: keep-alive\n\n\r\n){3}/,
         'heartbeat-only,gap=1,variant=2' =>
             qr/(?:[0-9a-f]+\r\nevent: ping\ndata: \{.*?\}\n\n\r\n){3}/,
         'total-too-long,itl=1' => qr/" amet/,
@@ -974,7 +975,7 @@ END
     my $s = dial();
     put($s, request('script=first,id=S', keep => 1));
 
-    my $one = qr/\AHTTP\/1\.1 201 .*^Content-Type: text\/plain\r$.*\r\n
+    my $one = qr/\AHTTP\/1\.1\ 201\ .*^Content-Type:\ text\/plain\r\n.*\r\n
         \r\n4\r\none\n\r\n\z/smx;
     like(scalar get($s, $one), $one, 'up to the acknowledgement');
     my (undef, $status) = wait_for('id=S&events=2', 20);

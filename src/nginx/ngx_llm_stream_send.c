@@ -77,7 +77,8 @@ ngx_llm_stream_build_request(ngx_llm_stream_ctx_t *ctx)
     }
 
     if (!ngx_llm_stream_safe(ctx->uri.data, ctx->uri.len)
-        || ngx_strlchr(ctx->uri.data, ctx->uri.data + ctx->uri.len, ' '))
+        || ngx_strlchr(ctx->uri.data, ctx->uri.data + ctx->uri.len, ' ')
+        || ngx_strlchr(ctx->uri.data, ctx->uri.data + ctx->uri.len, '\t'))
     {
         ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
                       "invalid character in the path of \"llm_stream\"");

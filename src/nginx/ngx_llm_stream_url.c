@@ -9,6 +9,7 @@
 
 static ngx_int_t ngx_llm_stream_schema(ngx_str_t *url, size_t *add,
     in_port_t *port, ngx_uint_t *ssl);
+static void ngx_llm_stream_host(ngx_url_t *u, ngx_str_t *host);
 static ngx_int_t ngx_llm_stream_set_uri(ngx_pool_t *pool, ngx_url_t *u,
     const llm_dialect_t *dialect, ngx_str_t *uri);
 static ngx_int_t ngx_llm_stream_resolved(ngx_llm_stream_ctx_t *ctx,
@@ -45,8 +46,7 @@ ngx_llm_stream_url(ngx_conf_t *cf, ngx_llm_stream_loc_conf_t *llcf,
 
     llcf->schema.len = add;
     llcf->schema.data = url->data;
-    llcf->host.data = u.url.data;
-    llcf->host.len = u.url.len - u.uri.len;
+    ngx_llm_stream_host(&u, &llcf->host);
 
     if (ngx_llm_stream_set_uri(cf->pool, &u, llcf->dialect, &llcf->uri)
         != NGX_OK)
@@ -111,8 +111,7 @@ ngx_llm_stream_eval_url(ngx_llm_stream_ctx_t *ctx)
     r->upstream->schema.data = url.data;
     r->upstream->ssl = ssl;
 
-    ctx->host.data = u.url.data;
-    ctx->host.len = u.url.len - u.uri.len;
+    ngx_llm_stream_host(&u, &ctx->host);
 
     if (ngx_llm_stream_set_uri(r->pool, &u, ctx->conf->dialect, &ctx->uri)
         != NGX_OK)
@@ -147,6 +146,21 @@ ngx_llm_stream_schema(ngx_str_t *url, size_t *add, in_port_t *port,
     }
 
     return NGX_ERROR;
+}
+
+
+/* Of the Host header: host and port as written; a socket has no name. */
+
+static void
+ngx_llm_stream_host(ngx_url_t *u, ngx_str_t *host)
+{
+    if (u->family == AF_UNIX) {
+        ngx_str_set(host, "localhost");
+        return;
+    }
+
+    host->data = u->url.data;
+    host->len = u->url.len - u->uri.len;
 }
 
 

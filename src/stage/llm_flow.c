@@ -8,13 +8,9 @@
  */
 
 #include "llm_flow.h"
-#include "llm_encode.h"
 #include "llm_json.h"
 #include "llm_utf8.h"
 
-
-/* characters of an upstream's message that another dialect is told */
-#define LLM_FLOW_MESSAGE  200
 
 /* choices that are tracked */
 #define LLM_FLOW_CHOICES  128
@@ -256,7 +252,7 @@ llm_flow_moved(const llm_flow_t *f, const llm_slice_t *s, const llm_u8 *p)
     moved = *s;
 
     if (s->p != NULL) {
-        moved.p = p + (s->p - f->data->p);
+        moved.p = p + (s->p - f->data.p);
     }
 
     return moved;
@@ -277,8 +273,8 @@ llm_flow_said(llm_flow_t *f, const llm_error_t *err)
 
     if (rc == LLM_OK) {
         f->said_block = f->said.n;
-        rc = llm_block_append(&f->said, &f->conf.alloc, f->data->p,
-                              f->data->n);
+        rc = llm_block_append(&f->said, &f->conf.alloc, f->data.p,
+                              f->data.n);
     }
 
     if (rc != LLM_OK) {
@@ -484,7 +480,7 @@ llm_flow_frame(llm_flow_t *f, llm_sse_event_t *ev, unsigned tail)
         frame.type = llm_slice_null;    /* bare text may be half a text */
     }
 
-    f->data = &frame.data;
+    f->data = frame.data;
     f->event = ev;
     f->said_usage = 0;
 
@@ -606,7 +602,7 @@ llm_flow_answer(llm_flow_t *f)
     frame.max_depth = f->conf.max_depth;
     frame.choices = 0;
 
-    f->data = &frame.data;
+    f->data = frame.data;
     f->event = NULL;
     f->frames++;
 
@@ -724,121 +720,4 @@ llm_flow_eof(llm_flow_t *f, llm_eof_t how)
     f->done = 1;
 
     return LLM_DONE;
-}
-
-
-/* What the client is told of f->fault. */
-static void
-llm_flow_error(const llm_flow_t *f, llm_error_t *err)
-{
-    const llm_fault_info_t  *info;
-
-    info = llm_fault_info(f->fault);
-
-    memset(err, 0, sizeof(llm_error_t));
-
-    err->type = info->type;
-    err->code = info->code;
-    err->message = info->message;
-    err->status = llm_flow_status(f);
-    err->retry_after = -1;
-
-    if (f->fault != LLM_FAULT_UPSTREAM_ERROR) {
-        return;
-    }
-
-    err->retry_after = f->error.retry_after;
-    err->param = f->error.param;
-
-    if (f->error.type.n != 0) {
-        err->type = f->error.type;
-    }
-
-    if (f->error.code.n != 0) {
-        err->code = f->error.code;
-    }
-
-    if (f->error.message.n != 0) {
-        err->message = llm_slice_first(&f->error.message, LLM_FLOW_MESSAGE);
-    }
-}
-
-
-llm_rc_t
-llm_flow_fail(llm_flow_t *f, llm_fault_t fault)
-{
-    llm_error_t  err;
-    llm_event_t  ev;
-
-    if (fault != LLM_FAULT_NONE) {
-        f->fault = fault;
-
-    } else if (f->fault == LLM_FAULT_NONE) {
-        f->fault = LLM_FAULT_INTERNAL;
-    }
-
-    if (f->done || f->closed) {
-        return LLM_OK;
-    }
-
-    if (f->conf.answer_out || f->conf.client->framing == LLM_FRAMING_NONE) {
-        return LLM_AGAIN;
-    }
-
-    f->closed = 1;
-
-    if (f->passing && f->fault == LLM_FAULT_UPSTREAM_ERROR
-        && f->said_block != 0)
-    {
-        llm_out(f->out, f->said.p, f->said_block);
-        return f->out->failed ? LLM_FAILED : LLM_OK;
-    }
-
-    llm_flow_error(f, &err);
-
-    memset(&ev, 0, sizeof(llm_event_t));
-
-    ev.type = LLM_EV_ERROR;
-    ev.created = -1;
-    ev.error = &err;
-
-    f->encode(&f->encoder, f->state, &ev);
-
-    return f->out->failed ? LLM_FAILED : LLM_OK;
-}
-
-
-void
-llm_flow_error_body(llm_flow_t *f, llm_out_t *out)
-{
-    size_t         n;
-    llm_error_t    err;
-    const llm_u8  *p;
-
-    if (f->same && f->fault == LLM_FAULT_UPSTREAM_ERROR
-        && f->said.n > f->said_block)
-    {
-        p = f->said.p + f->said_block;
-        n = f->said.n - f->said_block;
-
-        if (*p == '{' || f->conf.answer_in) {
-            llm_out(out, p, n);
-            return;
-        }
-    }
-
-    llm_flow_error(f, &err);
-
-    f->conf.client->error_body(out, &err);
-}
-
-
-int
-llm_flow_status(const llm_flow_t *f)
-{
-    if (f->fault == LLM_FAULT_UPSTREAM_ERROR && f->error.status != 0) {
-        return f->error.status;
-    }
-
-    return llm_fault_info(f->fault)->status;
 }

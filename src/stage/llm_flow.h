@@ -74,7 +74,7 @@ typedef struct {
     int64_t               now_ms;
     uint64_t              seen[2];      /* choices, one bit each */
     uint64_t              finished[2];
-    const llm_slice_t    *data;         /* of the frame that is decoded */
+    llm_slice_t           data;         /* of the frame that is decoded */
     const llm_sse_event_t *event;       /* its block, if it has one */
     size_t                said_block;   /* bytes of the block in `said`, its
                                            data follows */

@@ -13,6 +13,7 @@
 
 #include "llm_event.h"
 #include "llm_fault.h"
+#include "llm_repeat.h"
 
 
 typedef enum {
@@ -38,6 +39,7 @@ typedef struct {
     llm_emit_pt     emit;
     void           *ctx;
     unsigned        started;    /* START was emitted; starts at 0 */
+    llm_repeat_t    repeat;     /* starts at 0 */
 } llm_decoder_t;
 
 

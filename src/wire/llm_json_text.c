@@ -163,7 +163,7 @@ llm_json_unescape(llm_u8 *dst, const llm_u8 *p, size_t n)
         next = memchr(p, '\\', (size_t) (end - p));
         len = (size_t) ((next != NULL ? next : end) - p);
 
-        memcpy(d, p, len);
+        memmove(d, p, len);
         d += len;
 
         if (next == NULL) {

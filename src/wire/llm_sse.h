@@ -27,8 +27,10 @@
 typedef struct {
     llm_slice_t     raw;
     llm_slice_t     data;       /* lines joined with LF */
-    llm_slice_t     type;       /* value of the last event: line, or absent */
-    llm_slice_t     id;         /* last event ID at dispatch (persists) */
+    llm_slice_t     type;       /* value of the last event: line; absent
+                                   also when that is empty */
+    llm_slice_t     id;         /* last event ID at dispatch (persists);
+                                   absent also when it is empty */
     int64_t         retry;      /* valid retry: of this block, or -1 */
     unsigned        cr:1;
     unsigned        in_input:1; /* raw lies in the caller's input bytes and
@@ -38,7 +40,11 @@ typedef struct {
 
 typedef struct llm_sse_s  llm_sse_t;   /* below; treat as opaque */
 
-/* max: bytes of one event (comments excluded); above: LLM_TOO_BIG. */
+/*
+ * max: bytes of one event's lines, each with its end counted as one byte,
+ * comments and the blank line excluded; above: LLM_TOO_BIG, wherever the
+ * input was cut.
+ */
 void llm_sse_init(llm_sse_t *s, const llm_alloc_t *a, size_t max);
 void llm_sse_free(llm_sse_t *s);
 
@@ -54,10 +60,13 @@ void llm_sse_feed(llm_sse_t *s, const llm_u8 *p, size_t n);
 llm_rc_t llm_sse_next(llm_sse_t *s, llm_sse_event_t *ev);
 
 /*
- * At the end of the stream: LLM_OK and *ev when an event lacks only its
- * final blank line (its last data: line was complete, with or without its
- * line end, as some providers really end); LLM_DONE when nothing is left.
- * The caller decides whether such an event counts.
+ * At the end of the stream, after LLM_AGAIN: LLM_OK and *ev when an event
+ * lacks only its final blank line (its last data: line was complete, with or
+ * without its line end, as some providers really end); LLM_DONE when nothing
+ * is left.  The caller decides whether such an event counts.  A last line
+ * without its end that is not data is left out of it, as it may be cut; the
+ * event's own id is shown but not committed.  LLM_TOO_BIG, LLM_NOMEM as
+ * llm_sse_next().
  */
 llm_rc_t llm_sse_finish(llm_sse_t *s, llm_sse_event_t *ev);
 

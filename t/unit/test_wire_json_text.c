@@ -354,6 +354,10 @@ test_unescape(void **state)
         assert_memory_equal(out, inside[i].out, inside[i].n);
         assert_int_equal(llm_json_chars(in, n), inside[i].chars);
 
+        memcpy(out, in, n);
+        assert_int_equal(llm_json_unescape(out, out, n), inside[i].n);
+        assert_memory_equal(out, inside[i].out, inside[i].n);
+
         tok.p = in;
         tok.n = n;
         tok.escaped = memchr(in, '\\', n) != NULL;

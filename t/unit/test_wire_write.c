@@ -40,8 +40,9 @@ expect(unit_out_t *o, const char *want)
 static void
 test_escaped(void **state)
 {
-    size_t      i, k;
-    unit_out_t  o;
+    size_t       i, k;
+    llm_u8      *in;
+    unit_out_t   o;
 
     static const char *const  rows[][2] = {
         { "", "" },
@@ -68,12 +69,15 @@ test_escaped(void **state)
     (void) state;
 
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        in = unit_copy(rows[i][0], strlen(rows[i][0]));
+
         for (k = 0; k < N_STEPS; k++) {
             unit_out_init(&o, steps[k], 0);
-            llm_write_escaped(&o.out, (const llm_u8 *) rows[i][0],
-                              strlen(rows[i][0]));
+            llm_write_escaped(&o.out, in, strlen(rows[i][0]));
             expect(&o, rows[i][1] != NULL ? rows[i][1] : rows[i][0]);
         }
+
+        free(in);
     }
 
     unit_out_init(&o, 0, 0);
@@ -315,11 +319,24 @@ no_room(llm_out_t *out)
 }
 
 
-/* A sink that says yes and gives no room must not loop for ever. */
+static llm_rc_t
+room_but_no(llm_out_t *out)
+{
+    out->pos = out->ctx;
+    out->end = out->pos + 8;
+
+    return LLM_NOMEM;
+}
+
+
+/*
+ * A sink that says yes and gives no room must not loop for ever, and what
+ * one gives while it says no is not written to.
+ */
 static void
 test_sink_lies(void **state)
 {
-    llm_u8     byte;
+    llm_u8     byte, room[8];
     llm_out_t  out;
 
     (void) state;
@@ -331,6 +348,18 @@ test_sink_lies(void **state)
 
     llm_out_lit(&out, "abc");
     assert_int_equal(out.failed, 1);
+
+    memset(room, '-', sizeof(room));
+    memset(&out, 0, sizeof(llm_out_t));
+    out.pos = &byte;
+    out.end = &byte;
+    out.more = room_but_no;
+    out.ctx = room;
+
+    llm_out_lit(&out, "abc");
+    llm_out_lit(&out, "d");
+    assert_int_equal(out.failed, 1);
+    assert_memory_equal(room, "--------", 8);
 }
 
 

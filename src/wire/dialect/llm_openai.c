@@ -452,85 +452,6 @@ llm_openai_emit_choices(llm_openai_chunk_t *c)
 }
 
 
-static int64_t
-llm_openai_count(const llm_slice_t *v, llm_json_type_t type)
-{
-    return type == LLM_JSON_NUMBER ? llm_json_uint(v) : -1;
-}
-
-
-/* The number `name` of the object raw, or -1. */
-static int64_t
-llm_openai_detail(const llm_slice_t *raw, const char *name, size_t n)
-{
-    int64_t          count;
-    llm_json_t       j;
-    llm_slice_t      key, v;
-    llm_json_type_t  type;
-
-    count = -1;
-    llm_openai_reopen(&j, raw);
-
-    while (llm_openai_member(&j, &key, &v, &type)) {
-        if (llm_json_eq(&key, name, n)) {
-            count = llm_openai_count(&v, type);
-        }
-    }
-
-    return count;
-}
-
-
-/* Reads a usage object into *u, in our sense of input and output.  0 when
- * it says nothing. */
-static int
-llm_openai_usage(llm_usage_t *u, const llm_slice_t *raw)
-{
-    llm_json_t       j;
-    llm_slice_t      key, v;
-    llm_json_type_t  type;
-
-    *u = (llm_usage_t) { -1, -1, -1, -1, -1 };
-    llm_openai_reopen(&j, raw);
-
-    while (llm_openai_member(&j, &key, &v, &type)) {
-
-        if (llm_json_is(&key, "prompt_tokens")) {
-            u->input = llm_openai_count(&v, type);
-
-        } else if (llm_json_is(&key, "completion_tokens")) {
-            u->output = llm_openai_count(&v, type);
-
-        } else if (llm_json_is(&key, "total_tokens")) {
-            u->total = llm_openai_count(&v, type);
-
-        } else if (llm_json_is(&key, "prompt_cache_hit_tokens")) {
-            u->cached = llm_openai_count(&v, type);
-
-        } else if (type != LLM_JSON_OBJECT) {
-            continue;
-
-        } else if (llm_json_is(&key, "prompt_tokens_details")) {
-            u->cached = llm_openai_detail(&v, "cached_tokens", 13);
-
-        } else if (llm_json_is(&key, "completion_tokens_details")) {
-            u->reasoning = llm_openai_detail(&v, "reasoning_tokens", 16);
-        }
-    }
-
-    /* xAI counts reasoning beside the output: the total tells */
-
-    if (u->input >= 0 && u->output >= 0 && u->reasoning > 0
-        && u->total >= u->input && u->total - u->input >= u->output
-        && u->total - u->input - u->output == u->reasoning)
-    {
-        u->output += u->reasoning;
-    }
-
-    return u->input >= 0 || u->output >= 0 || u->total >= 0;
-}
-
-
 static llm_rc_t
 llm_openai_emit_usage(llm_openai_chunk_t *c)
 {
@@ -667,6 +588,51 @@ llm_openai_is_error_event(const llm_frame_t *frame)
 }
 
 
+/* A chunk like the one before it, but for its text. */
+static llm_rc_t
+llm_openai_repeat(llm_decoder_t *d, llm_frame_t *frame,
+    const llm_slice_t *text)
+{
+    llm_event_t  ev;
+
+    memset(&ev, 0, sizeof(llm_event_t));
+
+    ev.type = d->repeat.type;
+    ev.choice = d->repeat.choice;
+    ev.linesep = frame->linesep;
+    ev.text = *text;
+    ev.created = -1;
+
+    frame->choices = 1;
+
+    return d->emit(d->ctx, &ev);
+}
+
+
+/* Remembers a chunk that said nothing but one piece of text. */
+static void
+llm_openai_learn(llm_openai_chunk_t *c)
+{
+    llm_openai_choice_t  *ch;
+
+    ch = &c->first;
+
+    if (c->emitted != 1 || c->frame->choices != 1 || c->usage.p != NULL
+        || c->groq.p != NULL || ch->finish.n != 0 || ch->refusal.n != 0
+        || llm_openai_is_rare(ch))
+    {
+        return;
+    }
+
+    c->ev.type = ch->content.n != 0 ? LLM_EV_TEXT : LLM_EV_REASONING;
+    c->ev.text = ch->content.n != 0 ? ch->content : ch->reasoning;
+
+    if (c->ev.text.n != 0) {
+        llm_repeat_learn(&c->d->repeat, &c->frame->data, &c->ev);
+    }
+}
+
+
 /* Data that does not begin with a brace; LLM_AGAIN: it may be JSON. */
 static llm_rc_t
 llm_openai_bare(llm_openai_chunk_t *c)
@@ -702,10 +668,16 @@ llm_openai_decode(llm_decoder_t *d, llm_frame_t *frame)
 {
     llm_rc_t            rc;
     unsigned            error;
+    llm_slice_t         text;
     llm_openai_chunk_t  c;
 
-    llm_openai_open(&c, d, frame);
     error = llm_openai_is_error_event(frame);
+
+    if (!error && llm_repeat_match(&d->repeat, &frame->data, &text)) {
+        return llm_openai_repeat(d, frame, &text);
+    }
+
+    llm_openai_open(&c, d, frame);
 
     if (frame->data.n == 0 || frame->data.p[0] != '{') {
         rc = llm_openai_bare(&c);
@@ -721,8 +693,13 @@ llm_openai_decode(llm_decoder_t *d, llm_frame_t *frame)
     }
 
     c.flat |= error;
+    rc = llm_openai_emit_chunk(&c);
 
-    return llm_openai_emit_chunk(&c);
+    if (rc == LLM_OK && d->started) {
+        llm_openai_learn(&c);
+    }
+
+    return rc;
 }
 
 

@@ -107,6 +107,9 @@ int llm_openai_choice(llm_openai_chunk_t *c, llm_json_t *j,
     llm_openai_choice_t *ch);
 
 
+/* Reads a usage object into *u; 0 when it says nothing. */
+int llm_openai_usage(llm_usage_t *u, const llm_slice_t *raw);
+
 llm_rc_t llm_openai_decode_error(const llm_slice_t *data, llm_error_t *err);
 
 void llm_openai_encode(llm_encoder_t *e, void *state, const llm_event_t *ev);

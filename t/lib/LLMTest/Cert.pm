@@ -39,13 +39,15 @@ sub ca {
 }
 
 
-# cert($host, self_signed => 1, ca => NAME): certificate and key files for
-# this host name (or IP address), signed by the CA unless said otherwise
+# cert($host, self_signed => 1, ca => NAME, expired => 1): certificate and key
+# files for this host name (or IP address), signed by the CA unless said
+# otherwise
 
 sub cert {
     my ($self, $host, %o) = @_;
     my $by = $o{self_signed} ? 'self' : $o{ca} // 'ca';
-    my $name = "$host.$by" =~ s/[^A-Za-z0-9.-]/_/gr;
+    my $name = ("$host.$by" . ($o{expired} ? '.expired' : ''))
+        =~ s/[^A-Za-z0-9.-]/_/gr;
 
     if (!$self->{made}{$name}) {
         my ($cert, $key) = $self->_files($name);
@@ -58,7 +60,8 @@ sub cert {
                 '-addext', $alt, '-out', $cert);
 
         } else {
-            $self->_sign($by, $cert, $key, $alt, @subject);
+            $self->_sign($by, $o{expired} ? -1 : 2, $cert, $key, $alt,
+                @subject);
         }
 
         $self->{made}{$name} = [ $cert, $key ];
@@ -69,7 +72,7 @@ sub cert {
 
 
 sub _sign {
-    my ($self, $by, $cert, $key, $alt, @subject) = @_;
+    my ($self, $by, $days, $cert, $key, $alt, @subject) = @_;
     my ($ca, $ca_key) = $self->ca($by);
     my $extensions = "$cert.ext";
 
@@ -79,7 +82,7 @@ sub _sign {
 
     $self->_run('req', _new_key($key), @subject, '-out', "$cert.csr");
     $self->_run('x509', '-req', '-in', "$cert.csr", '-CA', $ca,
-        '-CAkey', $ca_key, '-CAcreateserial', '-days', 2,
+        '-CAkey', $ca_key, '-CAcreateserial', '-days', $days,
         '-extfile', $extensions, '-out', $cert);
 
     return;

@@ -513,8 +513,11 @@ sub _bad_log {
         push @bad, "nothing at $level in the error log"
             if !grep { /\b\Q$code\E\b/ } $self->error_lines($s, $level);
 
-    } elsif (my @lines = $self->error_lines($s)) {
-        push @bad, "error log: $lines[0]";
+    } elsif (my ($line) = grep { !/: recv\(\) failed/ }
+        $self->error_lines($s))
+    {
+        # what nginx itself says of a socket is no judgement of the stream
+        push @bad, "error log: $line";
     }
 
     return @bad;
@@ -551,17 +554,40 @@ sub _printable {
 }
 
 
-# check($name, $stream, %want): one test.  closed => 1: nginx must close the
-# provider's connection, not keep it.
+# judge($name, [ $which, $stream, %want ], ...): one test for many cases
 
-sub check {
-    my ($self, $name, $s, %want) = @_;
+sub judge {
+    my ($self, $name, @cases) = @_;
+    my @bad;
+
+    for my $case (@cases) {
+        my ($which, $s, %want) = @$case;
+
+        push @bad, map { "$which: $_" } $self->_all_complaints($s, %want);
+    }
+
+    return $self->all_good($name, @bad);
+}
+
+
+sub _all_complaints {
+    my ($self, $s, %want) = @_;
     my @bad = $self->complaints($s, %want);
 
     push @bad, 'the upstream connection is kept'
         if $want{closed} && !$self->{u}->peer($s->{peer})->wait_close;
 
-    return $self->all_good($name, @bad);
+    return @bad;
+}
+
+
+# check($name, $stream, %want): one test.  closed => 1: nginx must close the
+# provider's connection, not keep it.
+
+sub check {
+    my ($self, $name, $s, %want) = @_;
+
+    return $self->all_good($name, $self->_all_complaints($s, %want));
 }
 
 

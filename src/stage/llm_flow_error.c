@@ -1,0 +1,128 @@
+/*
+ * How a flow ends that did not finish: the error event, the body of an HTTP
+ * error, the status.  It must never write a terminator.
+ */
+
+#include "llm_flow.h"
+#include "llm_encode.h"
+
+
+/* characters of an upstream's message that another dialect is told */
+#define LLM_FLOW_MESSAGE  200
+
+
+/* What the client is told of f->fault. */
+static void
+llm_flow_error(const llm_flow_t *f, llm_error_t *err)
+{
+    const llm_fault_info_t  *info;
+
+    info = llm_fault_info(f->fault);
+
+    memset(err, 0, sizeof(llm_error_t));
+
+    err->type = info->type;
+    err->code = info->code;
+    err->message = info->message;
+    err->status = llm_flow_status(f);
+    err->retry_after = -1;
+
+    if (f->fault != LLM_FAULT_UPSTREAM_ERROR) {
+        return;
+    }
+
+    err->retry_after = f->error.retry_after;
+    err->param = f->error.param;
+
+    if (f->error.type.n != 0) {
+        err->type = f->error.type;
+    }
+
+    if (f->error.code.n != 0) {
+        err->code = f->error.code;
+    }
+
+    if (f->error.message.n != 0) {
+        err->message = llm_slice_first(&f->error.message, LLM_FLOW_MESSAGE);
+    }
+}
+
+
+llm_rc_t
+llm_flow_fail(llm_flow_t *f, llm_fault_t fault)
+{
+    llm_error_t  err;
+    llm_event_t  ev;
+
+    if (fault != LLM_FAULT_NONE) {
+        f->fault = fault;
+
+    } else if (f->fault == LLM_FAULT_NONE) {
+        f->fault = LLM_FAULT_INTERNAL;
+    }
+
+    if (f->done || f->closed) {
+        return LLM_OK;
+    }
+
+    if (f->conf.answer_out || f->conf.client->framing == LLM_FRAMING_NONE) {
+        return LLM_AGAIN;
+    }
+
+    f->closed = 1;
+
+    if (f->passing && f->fault == LLM_FAULT_UPSTREAM_ERROR
+        && f->said_block != 0)
+    {
+        llm_out(f->out, f->said.p, f->said_block);
+        return f->out->failed ? LLM_FAILED : LLM_OK;
+    }
+
+    llm_flow_error(f, &err);
+
+    memset(&ev, 0, sizeof(llm_event_t));
+
+    ev.type = LLM_EV_ERROR;
+    ev.created = -1;
+    ev.error = &err;
+
+    f->encode(&f->encoder, f->state, &ev);
+
+    return f->out->failed ? LLM_FAILED : LLM_OK;
+}
+
+
+void
+llm_flow_error_body(llm_flow_t *f, llm_out_t *out)
+{
+    size_t         n;
+    llm_error_t    err;
+    const llm_u8  *p;
+
+    if (f->same && f->fault == LLM_FAULT_UPSTREAM_ERROR
+        && f->said.n > f->said_block)
+    {
+        p = f->said.p + f->said_block;
+        n = f->said.n - f->said_block;
+
+        if (*p == '{' || f->conf.answer_in) {
+            llm_out(out, p, n);
+            return;
+        }
+    }
+
+    llm_flow_error(f, &err);
+
+    f->conf.client->error_body(out, &err);
+}
+
+
+int
+llm_flow_status(const llm_flow_t *f)
+{
+    if (f->fault == LLM_FAULT_UPSTREAM_ERROR && f->error.status != 0) {
+        return f->error.status;
+    }
+
+    return llm_fault_info(f->fault)->status;
+}

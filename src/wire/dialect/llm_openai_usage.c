@@ -1,0 +1,83 @@
+/*
+ * Token counts of OpenAI and its look-alikes, in our sense: input includes
+ * what was cached, output includes reasoning.
+ */
+
+#include "llm_openai.h"
+
+
+static int64_t
+llm_openai_count(const llm_slice_t *v, llm_json_type_t type)
+{
+    return type == LLM_JSON_NUMBER ? llm_json_uint(v) : -1;
+}
+
+
+/* The number `name` of the object raw, or -1. */
+static int64_t
+llm_openai_detail(const llm_slice_t *raw, const char *name, size_t n)
+{
+    int64_t          count;
+    llm_json_t       j;
+    llm_slice_t      key, v;
+    llm_json_type_t  type;
+
+    count = -1;
+    llm_openai_reopen(&j, raw);
+
+    while (llm_openai_member(&j, &key, &v, &type)) {
+        if (llm_json_eq(&key, name, n)) {
+            count = llm_openai_count(&v, type);
+        }
+    }
+
+    return count;
+}
+
+
+int
+llm_openai_usage(llm_usage_t *u, const llm_slice_t *raw)
+{
+    llm_json_t       j;
+    llm_slice_t      key, v;
+    llm_json_type_t  type;
+
+    *u = (llm_usage_t) { -1, -1, -1, -1, -1 };
+    llm_openai_reopen(&j, raw);
+
+    while (llm_openai_member(&j, &key, &v, &type)) {
+
+        if (llm_json_is(&key, "prompt_tokens")) {
+            u->input = llm_openai_count(&v, type);
+
+        } else if (llm_json_is(&key, "completion_tokens")) {
+            u->output = llm_openai_count(&v, type);
+
+        } else if (llm_json_is(&key, "total_tokens")) {
+            u->total = llm_openai_count(&v, type);
+
+        } else if (llm_json_is(&key, "prompt_cache_hit_tokens")) {
+            u->cached = llm_openai_count(&v, type);
+
+        } else if (type != LLM_JSON_OBJECT) {
+            continue;
+
+        } else if (llm_json_is(&key, "prompt_tokens_details")) {
+            u->cached = llm_openai_detail(&v, "cached_tokens", 13);
+
+        } else if (llm_json_is(&key, "completion_tokens_details")) {
+            u->reasoning = llm_openai_detail(&v, "reasoning_tokens", 16);
+        }
+    }
+
+    /* xAI counts reasoning beside the output: the total tells */
+
+    if (u->input >= 0 && u->output >= 0 && u->reasoning > 0
+        && u->total >= u->input && u->total - u->input >= u->output
+        && u->total - u->input - u->output == u->reasoning)
+    {
+        u->output += u->reasoning;
+    }
+
+    return u->input >= 0 || u->output >= 0 || u->total >= 0;
+}

@@ -1,0 +1,270 @@
+/*
+ * Errors: those of upstreams in every shape, the bodies that clients get,
+ * the table of our own faults.
+ */
+
+#include "unit_dialect.h"
+
+
+typedef struct {
+    const char  *data;
+    const char  *expect;        /* lines; "" nothing */
+} row_t;
+
+
+static void
+expect_rows(const row_t *rows, size_t n, unsigned started, llm_rc_t rc)
+{
+    size_t    i;
+    seen_t    s;
+    llm_rc_t  got;
+
+    for (i = 0; i < n; i++) {
+        got = seen_decode(&s, rows[i].data, NULL, started, 0);
+
+        if (got != rc || strcmp(s.text, rows[i].expect) != 0) {
+            fail_msg("%s\nrc %d, got:\n%s-- expected:\n%s", rows[i].data, got,
+                     s.text, rows[i].expect);
+        }
+    }
+}
+
+#define expect_all(rows, started, rc)                                       \
+    expect_rows(rows, sizeof(rows) / sizeof(rows[0]), started, rc)
+
+
+static void
+test_errors(void **state)
+{
+    seen_t  s;
+
+    static const row_t  rows[] = {
+        { "{\"error\":{\"message\":\"No.\",\"type\":\"server_error\","
+          "\"param\":null,\"code\":null}}",
+          "error message=No. type=server_error status=500\n" },
+        { "{\"error\":{\"message\":\"No.\",\"param\":\"p\",\"code\":429}}",
+          "error message=No. code=429 param=p status=429\n" },
+        { "{\"error\":{\"code\":\"401\",\"message\":\"No.\"}}",
+          "error message=No. code=401 status=401\n" },
+        { "{\"error\":{\"code\":\"model_not_found\",\"type\":"
+          "\"invalid_request_error\"}}",
+          "error type=invalid_request_error code=model_not_found "
+          "status=404\n" },
+        { "{\"error\":{\"code\":200,\"type\":\"overloaded_error\"}}",
+          "error type=overloaded_error code=200 status=529\n" },
+        { "{\"error\":{\"status\":\"RESOURCE_EXHAUSTED\",\"code\":1}}",
+          "error code=1 status=429\n" },
+        { "{\"error\":{\"status_code\":400,\"code\":\"tool_use_failed\"}}",
+          "error code=tool_use_failed status=400\n" },
+        { "{\"error\":\"the model is gone\"}",
+          "error message=the model is gone status=0\n" },
+        { "{\"code\":\"x\",\"error\":\"gone\"}",
+          "error message=gone code=x status=0\n" },
+        { "{\"object\":\"error\",\"message\":\"No.\",\"type\":"
+          "\"NotFoundError\",\"param\":null,\"code\":404}",
+          "error message=No. type=NotFoundError code=404 status=404\n" },
+        { "{\"error\":{}}", "error status=0\n" },
+
+        /* content and usage of the same chunk come first */
+
+        { "{\"error\":{\"code\":502,\"message\":\"No.\"},\"choices\":"
+          "[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":"
+          "\"error\"}],\"usage\":{\"total_tokens\":3}}",
+          "text text=Hi\nfinish text=error finish=5\n"
+          "usage -1 -1 -1 -1 3\n"
+          "error message=No. code=502 status=502\n" }
+    };
+
+    (void) state;
+
+    expect_all(rows, 1, LLM_OK);
+
+    /* an SSE event of type "error" is one, whatever it holds */
+
+    assert_int_equal(seen_decode(&s, "{\"error\":{\"message\":\"No.\"}}", "error",
+                            1, 0), LLM_OK);
+    assert_string_equal(s.text, "error message=No. status=0\n");
+
+    assert_int_equal(seen_decode(&s, "{\"message\":\"No.\"}", "error", 1, 0),
+                     LLM_OK);
+    assert_string_equal(s.text, "error message=No. status=0\n");
+
+    assert_int_equal(seen_decode(&s, "{\"choices\":[]}", "error", 1, 0), LLM_OK);
+    assert_string_equal(s.text, "error status=0\n");
+
+    assert_int_equal(seen_decode(&s, "out of water", "error", 1, 0), LLM_OK);
+    assert_string_equal(s.text,
+                        "error message(plain)=out of water status=0\n");
+
+    assert_int_equal(seen_decode(&s, "{\"cut", "error", 1, 0), LLM_OK);
+    assert_string_equal(s.text, "error status=0\n");
+
+    assert_int_equal(seen_decode(&s, "{\"choices\":[]}", "message", 1, 0), LLM_OK);
+    assert_string_equal(s.text, "");
+}
+
+
+static void
+test_decode_error(void **state)
+{
+    size_t       i;
+    llm_rc_t     rc;
+    llm_error_t  err;
+    llm_slice_t  data;
+
+    static const struct {
+        const char  *data;
+        const char  *message;   /* NULL: absent */
+        int          status;
+        llm_rc_t     rc;
+    } rows[] = {
+        { "{\"detail\":\"Unauthorized\"}", "Unauthorized", 0, LLM_OK },
+        { "{\"detail\":[{\"loc\":[\"body\"],\"msg\":\"field required\","
+          "\"type\":\"value_error\"}]}", "field required", 0, LLM_OK },
+        { "{\"message\":\"No.\",\"request_id\":\"r\"}", "No.", 0, LLM_OK },
+        { "{\"statusCode\":503,\"success\":false,\"message\":\"No.\"}",
+          "No.", 503, LLM_OK },
+        { "{\"error\":{\"message\":\"A\"},\"message\":\"B\"}", "A", 0,
+          LLM_OK },
+        { "{\"type\":\"error\",\"error\":{\"type\":\"not_found_error\","
+          "\"message\":\"A\"}}", "A", 404, LLM_OK },
+        { "\n\n {\"error\":{\"message\":\"A\"}} ", "A", 0, LLM_OK },
+        { "{\"error\":{\"message\":7,\"code\":[1]}}", NULL, 0, LLM_OK },
+        { "{\"choices\":[]}", NULL, 0, LLM_INVALID },
+        { "{\"detail\":[]}", NULL, 0, LLM_INVALID },
+        { "{\"detail\":[4,[{\"msg\":\"x\"}]]}", NULL, 0, LLM_INVALID },
+        { "[{\"error\":{}}]", NULL, 0, LLM_INVALID },
+        { "<html>", NULL, 0, LLM_INVALID },
+        { "{\"error\":{\"message\":\"cut", NULL, 0, LLM_INVALID },
+        { "", NULL, 0, LLM_INVALID }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        data = (llm_slice_t) { (const llm_u8 *) rows[i].data,
+                               strlen(rows[i].data), 0 };
+
+        rc = llm_dialect_openai.decode_error(&data, &err);
+
+        assert_int_equal(rc, rows[i].rc);
+        assert_int_equal(err.status, rows[i].status);
+        assert_int_equal(err.retry_after, -1);
+
+        if (rows[i].message == NULL) {
+            assert_null(err.message.p);
+            continue;
+        }
+
+        assert_int_equal(err.message.n, strlen(rows[i].message));
+        assert_memory_equal(err.message.p, rows[i].message, err.message.n);
+    }
+}
+
+
+static void
+test_error_body(void **state)
+{
+    size_t       i;
+    unit_out_t   o;
+    llm_error_t  err;
+
+    static const char *const  full[] = {
+        "{\"error\":{\"message\":\"a\\nb\",\"type\":\"t\",\"param\":\"p\","
+        "\"code\":\"429\"}}",
+        "{\"error\":\"a\\nb\",\"code\":\"429\",\"done\":true}",
+        "{\"type\":\"error\",\"data\":{\"message\":\"a\\nb\",\"type\":\"t\","
+        "\"code\":\"429\"}}",
+        "a\nb\n"
+    };
+
+    static const char *const  bare[] = {
+        "{\"error\":{\"message\":null,\"type\":null,\"param\":null,"
+        "\"code\":null}}",
+        "{\"error\":null,\"code\":null,\"done\":true}",
+        "{\"type\":\"error\",\"data\":{\"message\":null,\"type\":null,"
+        "\"code\":null}}",
+        "\n"
+    };
+
+    (void) state;
+
+    for (i = 0; llm_dialect_at(i) != NULL; i++) {
+        memset(&err, 0, sizeof(llm_error_t));
+
+        unit_out_init(&o, 1, 0);
+        llm_dialect_at(i)->error_body(&o.out, &err);
+        unit_out_end(&o);
+        assert_string_equal((char *) o.p, bare[i]);
+        unit_out_free(&o);
+
+        err.message = client_slice("a\\nb");
+        err.type = client_slice("t");
+        err.param = client_slice("p");
+        err.code = client_slice("429");
+
+        unit_out_init(&o, 1, 0);
+        llm_dialect_at(i)->error_body(&o.out, &err);
+        unit_out_end(&o);
+        assert_string_equal((char *) o.p, full[i]);
+        unit_out_free(&o);
+    }
+}
+
+
+static void
+test_faults(void **state)
+{
+    int                      i, k;
+    llm_fault_t              f;
+    const llm_fault_info_t  *a, *b;
+
+    (void) state;
+
+    for (i = LLM_FAULT_NONE + 1; i < LLM_FAULT_MAX; i++) {
+        a = llm_fault_info((llm_fault_t) i);
+
+        assert_true(a->code.n != 0 && a->type.n != 0 && a->end.n != 0);
+        assert_in_range(a->status, 400, 504);
+
+        /* a sentence, that needs no escapes anywhere */
+
+        assert_in_range(a->message.p[0], 'A', 'Z');
+        assert_int_equal(a->message.p[a->message.n - 1], '.');
+        assert_null(memchr(a->message.p, '"', a->message.n));
+        assert_null(memchr(a->message.p, '\\', a->message.n));
+
+        for (k = 1; k < i; k++) {
+            b = llm_fault_info((llm_fault_t) k);
+            assert_false(a->code.n == b->code.n
+                         && memcmp(a->code.p, b->code.p, a->code.n) == 0);
+        }
+    }
+
+    assert_ptr_equal(llm_fault_info(LLM_FAULT_MAX),
+                     llm_fault_info(LLM_FAULT_INTERNAL));
+
+    for (i = 400; i < 600; i++) {
+        f = llm_fault_by_status(i);
+        assert_int_equal(llm_fault_info(f)->status / 100, i / 100);
+    }
+
+    assert_int_equal(llm_fault_by_status(413), LLM_FAULT_TOO_LARGE);
+    assert_int_equal(llm_fault_by_status(429), LLM_FAULT_RATE_LIMIT);
+    assert_int_equal(llm_fault_by_status(503), LLM_FAULT_UNAVAILABLE);
+    assert_int_equal(llm_fault_by_status(504), LLM_FAULT_TIMEOUT_HEADER);
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_decode_error),
+        cmocka_unit_test(test_error_body),
+        cmocka_unit_test(test_faults)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
