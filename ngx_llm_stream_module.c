@@ -99,7 +99,8 @@ static ngx_command_t  ngx_llm_stream_commands[] = {
 
     ngx_llm_stream_directive("_buffer_size",
       NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
-      ngx_conf_set_size_slot, upstream.buffer_size, NULL),
+      ngx_conf_set_size_slot, upstream.buffer_size,
+      &ngx_llm_stream_buffer_size_post),
 
     ngx_llm_stream_directive("_max_event_size",
       NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,

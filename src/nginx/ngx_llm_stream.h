@@ -226,6 +226,9 @@ typedef struct {
     unsigned                    finished:1;
     unsigned                    error_sent:1;
     unsigned                    plan_live:1;
+    unsigned                    body_read:1;
+    unsigned                    keepalive:1;    /* of the client, before an
+                                                   error page took it */
 } ngx_llm_stream_ctx_t;
 
 
@@ -329,6 +332,7 @@ char *ngx_llm_stream_set_gate(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 extern ngx_conf_bitmask_t  ngx_llm_stream_next_masks[];
 extern ngx_conf_num_bounds_t  ngx_llm_stream_depth_bounds;
+extern ngx_conf_post_t  ngx_llm_stream_buffer_size_post;
 
 
 #endif /* NGX_LLM_STREAM_H */

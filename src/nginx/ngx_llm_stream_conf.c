@@ -7,6 +7,7 @@
 #include "ngx_llm_stream.h"
 
 #include "llm_json.h"
+#include "llm_utf8.h"
 
 
 static char *ngx_llm_stream_merge_handler(ngx_conf_t *cf,
@@ -17,6 +18,8 @@ static void ngx_llm_stream_merge_times(ngx_llm_stream_loc_conf_t *prev,
     ngx_llm_stream_loc_conf_t *conf);
 static char *ngx_llm_stream_compile(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_complex_value_t *cv);
+static char *ngx_llm_stream_check_buffer_size(ngx_conf_t *cf, void *post,
+    void *data);
 static const llm_dialect_t *ngx_llm_stream_dialect(ngx_conf_t *cf,
     ngx_str_t *name);
 static char *ngx_llm_stream_read_key(ngx_conf_t *cf, ngx_str_t *path,
@@ -42,6 +45,11 @@ ngx_conf_bitmask_t  ngx_llm_stream_next_masks[] = {
     { ngx_string("http_504"), NGX_LLM_STREAM_NEXT_HTTP_504 },
     { ngx_string("http_529"), NGX_LLM_STREAM_NEXT_HTTP_529 },
     { ngx_null_string, 0 }
+};
+
+
+ngx_conf_post_t  ngx_llm_stream_buffer_size_post = {
+    ngx_llm_stream_check_buffer_size
 };
 
 
@@ -275,12 +283,6 @@ ngx_llm_stream_merge_upstream(ngx_conf_t *cf,
 
     conf->upstream.read_timeout = NGX_MAX_INT32_VALUE / 2;
 
-    if (conf->upstream.buffer_size < 1024) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"llm_stream_buffer_size\" must be at least 1k");
-        return NGX_CONF_ERROR;
-    }
-
     if (ngx_llm_stream_merge_ssl(cf, prev, conf) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
@@ -350,6 +352,11 @@ ngx_llm_stream_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    /* https, as far as can be known now */
+
+    llcf->ssl = (ngx_strncasecmp(value[2].data, (u_char *) "http://", 7)
+                 != 0);
+
     return ngx_llm_stream_compile(cf, &value[2], llcf->url);
 }
 
@@ -392,6 +399,10 @@ ngx_llm_stream_set_param(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
+    if (value[1].len == 0) {
+        return "has an empty member name";
+    }
+
     if (llcf->params == NGX_CONF_UNSET_PTR) {
         llcf->params = ngx_array_create(cf->pool, 4,
                                         sizeof(ngx_llm_stream_param_t));
@@ -422,7 +433,9 @@ ngx_llm_stream_set_param(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         llm_json_init(&json, value[2].data, value[2].len, LLM_JSON_DEPTH);
 
         if (llm_json_skip(&json, &raw) == LLM_JSON_ERROR
-            || llm_json_next(&json) != LLM_JSON_END)
+            || llm_json_next(&json) != LLM_JSON_END
+            || (llm_utf8_check(value[2].data, value[2].len)
+                & LLM_UTF8_INVALID))
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "value \"%V\" is not valid JSON", &value[2]);
@@ -646,6 +659,17 @@ ngx_llm_stream_pass_header(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return ngx_conf_set_str_array_slot(cf, cmd, conf);
+}
+
+
+/* It must hold the header of an answer, and a byte more than nothing. */
+
+static char *
+ngx_llm_stream_check_buffer_size(ngx_conf_t *cf, void *post, void *data)
+{
+    size_t  *size = data;
+
+    return *size < 1024 ? "must be at least 1k" : NGX_CONF_OK;
 }
 
 

@@ -72,6 +72,12 @@ ngx_llm_stream_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
+    /* nginx closes after a 400 or 500 for fear of an unread body */
+
+    if (ctx->body_read) {
+        r->keepalive = ctx->keepalive;
+    }
+
     return ngx_http_next_header_filter(r);
 }
 

@@ -69,6 +69,7 @@ ngx_llm_stream_create_ctx(ngx_http_request_t *r)
     ctx->conf = ngx_http_get_module_loc_conf(r, ngx_llm_stream_module);
     ctx->client = ngx_llm_stream_client(r, ctx->conf);
     ctx->start = ngx_current_msec;
+    ctx->keepalive = r->keepalive;
     ctx->alloc.resize = ngx_llm_stream_resize;
     ctx->alloc.ctx = r->connection->log;
 
@@ -93,6 +94,8 @@ ngx_llm_stream_start(ngx_http_request_t *r)
     ngx_llm_stream_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_llm_stream_module);
+
+    ctx->body_read = 1;
 
     rc = ngx_llm_stream_prepare(ctx);
 

@@ -23,12 +23,18 @@ char *
 ngx_llm_stream_url(ngx_conf_t *cf, ngx_llm_stream_loc_conf_t *llcf,
     ngx_str_t *url)
 {
-    size_t     add;
+    size_t     add, i;
     in_port_t  port;
     ngx_url_t  u;
 
     if (ngx_llm_stream_schema(url, &add, &port, &llcf->ssl) != NGX_OK) {
         return "invalid URL prefix";
+    }
+
+    for (i = 0; i < url->len; i++) {
+        if (url->data[i] <= 0x20 || url->data[i] == 0x7f) {
+            return "has an invalid character in its URL";
+        }
     }
 
     ngx_memzero(&u, sizeof(ngx_url_t));

@@ -8,7 +8,7 @@
 
 
 /*
- * The character at p, p < end.  Returns its length 1..4, or, when it is
+ * The character at p, which is not ASCII.  Returns its length, or, when it is
  * ill-formed, minus the length of the maximal subpart that one U+FFFD
  * replaces (Unicode, section 3.9, table 3-7).
  */
@@ -19,10 +19,6 @@ llm_utf8_step(const llm_u8 *p, const llm_u8 *end)
     llm_u8  c, low, high;
 
     c = *p;
-
-    if (c < 0x80) {
-        return 1;
-    }
 
     if (c < 0xc2 || c > 0xf4) {
         return -1;

@@ -295,6 +295,9 @@ test_nothing(void **state)
     s = llm_slice_null;
     assert_true(llm_json_eq(&s, "", 0));
     assert_false(llm_json_is(&s, "a"));
+    s.escaped = 1;
+    assert_true(llm_json_eq(&s, "", 0));
+    assert_false(llm_json_is(&s, "a"));
     assert_int_equal(llm_json_unescape(&byte, NULL, 0), 0);
     assert_int_equal(llm_json_chars(NULL, 0), 0);
     assert_int_equal(llm_json_uint(&s), -1);

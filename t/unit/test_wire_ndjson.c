@@ -412,6 +412,12 @@ test_no_memory(void **state)
 
         free(good.p);
     }
+
+    /* the half of a BOM that turns out to be a record at the very end */
+
+    run(&r, (const llm_u8 *) "\xef\xbb", 2, NULL, 0, PLENTY, 1);
+    assert_int_equal(r.end, LLM_NOMEM);
+    assert_int_equal(r.records, 0);
 }
 
 

@@ -513,7 +513,7 @@ sub _bad_log {
         push @bad, "nothing at $level in the error log"
             if !grep { /\b\Q$code\E\b/ } $self->error_lines($s, $level);
 
-    } elsif (my ($line) = grep { !/: recv\(\) failed/ }
+    } elsif (my ($line) = grep { !/\brecv\(\) failed/ }
         $self->error_lines($s))
     {
         # what nginx itself says of a socket is no judgement of the stream
