@@ -82,7 +82,7 @@ check-deep: all
 	@util/check-deep
 
 bench-ir: all
-	@util/bench-ir
+	@benchmarks/bench-ir --gate
 
 fuzz:
 	@util/fuzz '$(or $(TIME),6m)'

@@ -302,6 +302,7 @@ void ngx_llm_stream_finish(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc);
 ngx_int_t ngx_llm_stream_add_variables(ngx_conf_t *cf);
 
 /* ssl */
+void ngx_llm_stream_unset_ssl(ngx_llm_stream_loc_conf_t *conf);
 ngx_int_t ngx_llm_stream_merge_ssl(ngx_conf_t *cf,
     ngx_llm_stream_loc_conf_t *prev, ngx_llm_stream_loc_conf_t *conf);
 ngx_int_t ngx_llm_stream_set_ssl(ngx_conf_t *cf,

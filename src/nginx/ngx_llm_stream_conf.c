@@ -94,15 +94,9 @@ ngx_llm_stream_create_loc_conf(ngx_conf_t *cf)
     /*
      * set by ngx_pcalloc():
      *
-     *     conf->dialect = NULL;
-     *     conf->client = NULL;
-     *     conf->url = NULL;
-     *     conf->ssl = 0;
-     *     conf->next = 0;
-     *     conf->ssl_protocols = 0;
-     *     conf->ssl_ciphers = { 0, NULL };
-     *     conf->ssl_trusted_certificate = { 0, NULL };
-     *     conf->ssl_crl = { 0, NULL };
+     *     conf->dialect, .client, .url = NULL;
+     *     conf->ssl, .next, .ssl_protocols = 0;
+     *     conf->ssl_ciphers, .ssl_trusted_certificate, .ssl_crl = { 0, NULL };
      *     conf->upstream.limit_rate, .pass_trailers, .pass_early_hints,
      *     .socket_rcvbuf, .socket_sndbuf, .ssl_certificate_cache = 0;
      */
@@ -116,15 +110,7 @@ ngx_llm_stream_create_loc_conf(ngx_conf_t *cf)
     conf->upstream.hide_headers = NGX_CONF_UNSET_PTR;
     conf->upstream.pass_headers = NGX_CONF_UNSET_PTR;
 
-    conf->upstream.ssl_session_reuse = NGX_CONF_UNSET;
-    conf->upstream.ssl_name = NGX_CONF_UNSET_PTR;
-    conf->upstream.ssl_server_name = NGX_CONF_UNSET;
-    conf->upstream.ssl_verify = NGX_CONF_UNSET;
-    conf->upstream.ssl_certificate = NGX_CONF_UNSET_PTR;
-    conf->upstream.ssl_certificate_key = NGX_CONF_UNSET_PTR;
-    conf->upstream.ssl_passwords = NGX_CONF_UNSET_PTR;
-    conf->ssl_verify_depth = NGX_CONF_UNSET_UINT;
-    conf->ssl_conf_commands = NGX_CONF_UNSET_PTR;
+    ngx_llm_stream_unset_ssl(conf);
 
     conf->model = NGX_CONF_UNSET_PTR;
     conf->prompt = NGX_CONF_UNSET_PTR;

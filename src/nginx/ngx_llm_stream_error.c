@@ -18,6 +18,8 @@ static ngx_int_t ngx_llm_stream_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_uint_t ngx_llm_stream_is_error_page(ngx_http_request_t *r);
 static ngx_int_t ngx_llm_stream_make_error(ngx_llm_stream_ctx_t *ctx);
+static ngx_int_t ngx_llm_stream_describe(ngx_llm_stream_ctx_t *ctx,
+    llm_error_t *err);
 static llm_rc_t ngx_llm_stream_error_more(llm_out_t *out);
 static ngx_int_t ngx_llm_stream_add_retry_after(ngx_http_request_t *r,
     ngx_llm_stream_ctx_t *ctx);
@@ -129,12 +131,9 @@ ngx_llm_stream_is_error_page(ngx_http_request_t *r)
 static ngx_int_t
 ngx_llm_stream_make_error(ngx_llm_stream_ctx_t *ctx)
 {
-    u_char                  *p;
-    llm_out_t                out;
-    ngx_str_t               *member;
-    llm_error_t              err;
-    ngx_http_request_t      *r;
-    const llm_fault_info_t  *info;
+    llm_out_t            out;
+    llm_error_t          err;
+    ngx_http_request_t  *r;
 
     r = ctx->request;
 
@@ -148,32 +147,10 @@ ngx_llm_stream_make_error(ngx_llm_stream_ctx_t *ctx)
         r->headers_out.status = NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
-    if (ngx_llm_stream_add_retry_after(r, ctx) != NGX_OK) {
+    if (ngx_llm_stream_add_retry_after(r, ctx) != NGX_OK
+        || ngx_llm_stream_describe(ctx, &err) != NGX_OK)
+    {
         return NGX_ERROR;
-    }
-
-    info = llm_fault_info(ctx->fault);
-
-    ngx_memzero(&err, sizeof(llm_error_t));
-    err.type = info->type;
-    err.code = info->code;
-    err.message = info->message;
-    err.status = r->headers_out.status;
-    err.retry_after = -1;
-
-    member = &ctx->member;
-
-    if (member->len) {
-        p = ngx_pnalloc(r->pool, 80 + member->len);
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
-
-        err.message.p = p;
-        err.message.n = ngx_sprintf(p, "The member \"%V\" of the request is "
-                                    "missing or invalid.", member) - p;
-        err.param.p = member->data;
-        err.param.n = member->len;
     }
 
     ctx->error = ngx_create_temp_buf(r->pool, 1024);
@@ -201,6 +178,45 @@ ngx_llm_stream_make_error(ngx_llm_stream_ctx_t *ctx)
     r->headers_out.content_type_len = ctx->client->answer_type.n;
     r->headers_out.content_type_lowcase = NULL;
     r->headers_out.content_length_n = out.pos - ctx->error->pos;
+
+    return NGX_OK;
+}
+
+
+/* ctx->fault in words. */
+
+static ngx_int_t
+ngx_llm_stream_describe(ngx_llm_stream_ctx_t *ctx, llm_error_t *err)
+{
+    u_char                  *p;
+    ngx_str_t               *member;
+    const llm_fault_info_t  *info;
+
+    info = llm_fault_info(ctx->fault);
+
+    ngx_memzero(err, sizeof(llm_error_t));
+    err->type = info->type;
+    err->code = info->code;
+    err->message = info->message;
+    err->status = ctx->request->headers_out.status;
+    err->retry_after = -1;
+
+    member = &ctx->member;
+
+    if (member->len == 0) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(ctx->request->pool, 80 + member->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    err->message.p = p;
+    err->message.n = ngx_sprintf(p, "The member \"%V\" of the request is "
+                                 "missing or invalid.", member) - p;
+    err->param.p = member->data;
+    err->param.n = member->len;
 
     return NGX_OK;
 }

@@ -31,6 +31,21 @@ ngx_conf_post_t  ngx_llm_stream_ssl_conf_command_post = {
 };
 
 
+void
+ngx_llm_stream_unset_ssl(ngx_llm_stream_loc_conf_t *conf)
+{
+    conf->upstream.ssl_session_reuse = NGX_CONF_UNSET;
+    conf->upstream.ssl_name = NGX_CONF_UNSET_PTR;
+    conf->upstream.ssl_server_name = NGX_CONF_UNSET;
+    conf->upstream.ssl_verify = NGX_CONF_UNSET;
+    conf->upstream.ssl_certificate = NGX_CONF_UNSET_PTR;
+    conf->upstream.ssl_certificate_key = NGX_CONF_UNSET_PTR;
+    conf->upstream.ssl_passwords = NGX_CONF_UNSET_PTR;
+    conf->ssl_verify_depth = NGX_CONF_UNSET_UINT;
+    conf->ssl_conf_commands = NGX_CONF_UNSET_PTR;
+}
+
+
 /*
  * Takes over the context of the level above when nothing of TLS is set here,
  * so that hundreds of locations share one.

@@ -81,8 +81,8 @@ llm_json_eq(const llm_slice_t *tok, const char *s, size_t n)
 
 /*
  * Decodes the inside of a JSON string into dst, which has room for n bytes
- * (the result is never longer than the input) and may be p itself.  Lone surrogates become
- * U+FFFD.  Returns the length.
+ * (the result is never longer than the input) and may be p itself.  Lone
+ * surrogates become U+FFFD.  Returns the length.
  */
 size_t llm_json_unescape(llm_u8 *dst, const llm_u8 *p, size_t n);
 

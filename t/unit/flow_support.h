@@ -27,6 +27,8 @@ typedef struct {
     size_t                step;         /* of the sink, 0: plenty */
     size_t                limit;        /* of the sink, 0: none */
     size_t                fail_at;      /* allocation that fails */
+    unsigned              forget;       /* before each piece what the decoder
+                                           learned of earlier frames */
 } flow_case_t;
 
 /* Runs to the first LLM_DONE or LLM_FAILED, else to the end; after a failure

@@ -36,8 +36,6 @@ expect_rows(const row_t *rows, size_t n, unsigned started, llm_rc_t rc)
 static void
 test_errors(void **state)
 {
-    seen_t  s;
-
     static const row_t  rows[] = {
         { "{\"error\":{\"message\":\"No.\",\"type\":\"server_error\","
           "\"param\":null,\"code\":null}}",
@@ -78,28 +76,35 @@ test_errors(void **state)
     (void) state;
 
     expect_all(rows, 1, LLM_OK);
+}
 
-    /* an SSE event of type "error" is one, whatever it holds */
 
-    assert_int_equal(seen_decode(&s, "{\"error\":{\"message\":\"No.\"}}", "error",
-                            1, 0), LLM_OK);
-    assert_string_equal(s.text, "error message=No. status=0\n");
+/* An SSE event of type "error" is one, whatever it holds. */
+static void
+test_error_event(void **state)
+{
+    size_t  i;
+    seen_t  s;
 
-    assert_int_equal(seen_decode(&s, "{\"message\":\"No.\"}", "error", 1, 0),
+    static const row_t  rows[] = {
+        { "{\"error\":{\"message\":\"No.\"}}",
+          "error message=No. status=0\n" },
+        { "{\"message\":\"No.\"}", "error message=No. status=0\n" },
+        { "{\"choices\":[]}", "error status=0\n" },
+        { "out of water", "error message(plain)=out of water status=0\n" },
+        { "{\"cut", "error status=0\n" }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(seen_decode(&s, rows[i].data, "error", 1, 0),
+                         LLM_OK);
+        assert_string_equal(s.text, rows[i].expect);
+    }
+
+    assert_int_equal(seen_decode(&s, "{\"choices\":[]}", "message", 1, 0),
                      LLM_OK);
-    assert_string_equal(s.text, "error message=No. status=0\n");
-
-    assert_int_equal(seen_decode(&s, "{\"choices\":[]}", "error", 1, 0), LLM_OK);
-    assert_string_equal(s.text, "error status=0\n");
-
-    assert_int_equal(seen_decode(&s, "out of water", "error", 1, 0), LLM_OK);
-    assert_string_equal(s.text,
-                        "error message(plain)=out of water status=0\n");
-
-    assert_int_equal(seen_decode(&s, "{\"cut", "error", 1, 0), LLM_OK);
-    assert_string_equal(s.text, "error status=0\n");
-
-    assert_int_equal(seen_decode(&s, "{\"choices\":[]}", "message", 1, 0), LLM_OK);
     assert_string_equal(s.text, "");
 }
 
@@ -261,6 +266,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_error_event),
         cmocka_unit_test(test_decode_error),
         cmocka_unit_test(test_error_body),
         cmocka_unit_test(test_faults)

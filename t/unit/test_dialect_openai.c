@@ -474,12 +474,14 @@ test_answer(void **state)
         "start id=c1\nfinish text=content_filter finish=4\n"
         "text #1 text=A\nend\n");
 
-    assert_int_equal(seen_decode(&s, "{\"error\":{\"message\":\"No.\"}}", NULL, 0,
-                            1), LLM_OK);
+    assert_int_equal(seen_decode(&s, "{\"error\":{\"message\":\"No.\"}}",
+                                 NULL, 0, 1), LLM_OK);
     assert_string_equal(s.text, "error message=No. status=0\n");
 
-    assert_int_equal(seen_decode(&s, "{\"choices\":[]}", NULL, 0, 1), LLM_INVALID);
-    assert_int_equal(seen_decode(&s, "{\"id\":\"c1\"}", NULL, 0, 1), LLM_INVALID);
+    assert_int_equal(seen_decode(&s, "{\"choices\":[]}", NULL, 0, 1),
+                     LLM_INVALID);
+    assert_int_equal(seen_decode(&s, "{\"id\":\"c1\"}", NULL, 0, 1),
+                     LLM_INVALID);
     assert_string_equal(s.text, "");
     assert_int_equal(seen_decode(&s, "<html>", NULL, 0, 1), LLM_INVALID);
     assert_int_equal(seen_decode(&s, "{\"choices\":[{}]", NULL, 0, 1),
@@ -566,6 +568,84 @@ test_depth(void **state)
 }
 
 
+/* Decodes a frame by a decoder that has just seen `before`, and by one that
+ * has not: it must make no difference. */
+static void
+check_repeat(const char *before, const char *frame, size_t n)
+{
+    seen_t         s, fresh;
+    llm_rc_t       rc, fresh_rc;
+    llm_decoder_t  d;
+
+    memset(&d, 0, sizeof(llm_decoder_t));
+    d.started = 1;
+    assert_int_equal(seen_frame(&s, &d, before, strlen(before), NULL, 0),
+                     LLM_OK);
+    assert_int_equal(s.events, 1);
+
+    rc = seen_frame(&s, &d, frame, n, NULL, 0);
+
+    memset(&d, 0, sizeof(llm_decoder_t));
+    d.started = 1;
+    fresh_rc = seen_frame(&fresh, &d, frame, n, NULL, 0);
+
+    if (rc != fresh_rc || s.choices != fresh.choices
+        || strcmp(s.text, fresh.text) != 0)
+    {
+        fail_msg("after %s\n%.*s is:\n%s(%d) but alone:\n%s(%d)", before,
+                 (int) n, frame, s.text, rc, fresh.text, fresh_rc);
+    }
+}
+
+
+/* Frames that look much like the one before them: every byte of it changed,
+ * missing, doubled, and in all forms that a text can have. */
+static void
+test_repeat(void **state)
+{
+    char    frame[600];
+    size_t  i, k, b, n;
+
+    static const char *const  frames[] = {
+        CH("{\"content\":\"token\"}"),
+        CH("{\"reasoning\":\"token\"}"),
+        "{\"choices\":[{\"delta\":{\"content\":\"a\"},\"logprobs\":null,"
+        "\"index\":1}],\"usage\":null,\"obfuscation\":\"zzz\"}",
+        "{\"p\":\"x\",\"choices\":[{\"delta\":{\"content\":\"a\",\"p\":"
+        "\"y\"},\"index\":1}],\"p\":\"zz\"}",
+        "{\"choices\":[{\"delta\":{\"reasoning\":\"a\",\"reasoning_content"
+        "\":\"a\"}}],\"x\":\"\\\"obfuscation\\\":\\\"\"}"
+    };
+
+    static const char *const  swaps[] = {
+        "\"", "\\", "\\\\", "\n", "\\\"", "", "x", "\",\"content\":\"y",
+        "\\u12", "\x7f", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
+        n = strlen(frames[i]);
+        check_repeat(frames[i], frames[i], n);
+
+        for (b = 0; b < n; b++) {
+            check_repeat(frames[i], frames[i], b);
+
+            for (k = 0; k < 2 * sizeof(swaps) / sizeof(swaps[0]); k++) {
+                (void) snprintf(frame, sizeof(frame), "%.*s%s%s", (int) b,
+                                frames[i], swaps[k / 2],
+                                frames[i] + b + k % 2);
+                check_repeat(frames[i], frame, strlen(frame));
+            }
+        }
+
+        for (k = 0; k < sizeof(frames) / sizeof(frames[0]); k++) {
+            check_repeat(frames[i], frames[k], strlen(frames[k]));
+        }
+    }
+}
+
+
 int
 main(void)
 {
@@ -581,7 +661,8 @@ main(void)
         cmocka_unit_test(test_terminators),
         cmocka_unit_test(test_answer),
         cmocka_unit_test(test_emit_stops),
-        cmocka_unit_test(test_depth)
+        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_repeat)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -173,6 +173,33 @@ test_hide_usage(void **state)
 }
 
 
+/* The fault that a run must have ended with, and no terminator. */
+static void
+check_fault(const flow_case_t *c, const flow_result_t *r, llm_fault_t fault)
+{
+    assert_int_equal(r->rc, LLM_FAILED);
+    assert_int_equal(r->fault, fault);
+    assert_int_equal(r->status, 502);
+    assert_int_equal(r->done, 0);
+    assert_null(strstr((char *) r->p, "[DONE]"));
+    assert_null(strstr((char *) r->p, "{\"done\":true}"));
+    assert_null(strstr((char *) r->p, "\"type\":\"done\""));
+
+    if (c->answer_out || c->client == &llm_dialect_text) {
+        assert_int_equal(r->fail, LLM_AGAIN);
+        assert_int_equal(r->before, r->n);
+        assert_true(!c->answer_out || r->n == 0);
+        return;
+    }
+
+    assert_int_equal(r->fail, LLM_OK);
+    assert_true(r->n > r->before);
+    assert_non_null(strstr((char *) r->p + r->before, "error"));
+    assert_int_equal(flow_check_sse("fail", r->p + r->before,
+                                    r->n - r->before), 1);
+}
+
+
 /* Streams that did not finish, for every client: what was whole goes out, a
  * terminator never. */
 static void
@@ -220,27 +247,7 @@ test_not_finished(void **state)
 
             flow_run_text(&r, &c, rows[i].in);
 
-            assert_int_equal(r.rc, LLM_FAILED);
-            assert_int_equal(r.fault, rows[i].fault);
-            assert_int_equal(r.status, 502);
-            assert_int_equal(r.done, 0);
-            assert_null(strstr((char *) r.p, "[DONE]"));
-            assert_null(strstr((char *) r.p, "{\"done\":true}"));
-            assert_null(strstr((char *) r.p, "\"type\":\"done\""));
-
-            if (c.answer_out || c.client == &llm_dialect_text) {
-                assert_int_equal(r.fail, LLM_AGAIN);
-                assert_int_equal(r.before, r.n);
-                assert_true(!c.answer_out || r.n == 0);
-
-            } else {
-                assert_int_equal(r.fail, LLM_OK);
-                assert_true(r.n > r.before);
-                assert_non_null(strstr((char *) r.p + r.before, "error"));
-                (void) flow_check_sse("fail", r.p + r.before,
-                                      r.n - r.before);
-            }
-
+            check_fault(&c, &r, rows[i].fault);
             flow_forget(&r);
         }
     }
@@ -286,7 +293,23 @@ test_tail(void **state)
     assert_non_null(strstr((char *) r.p, "\"stop\"}]}\n\ndata: [DONE]\n\n"));
     flow_forget(&r);
 
-    /* an error is one without its blank line, and half of one is none */
+}
+
+
+/* An error is one without its blank line, and half of one is none. */
+static void
+test_tail_error(void **state)
+{
+    size_t         i;
+    flow_result_t  r;
+
+    static const char *const  halves[] = {
+        ROLE TEXT("a") "event: error\ndata: {\"error\":{\"mes",
+        ROLE TEXT("a") "event: error\ndata: out of wat",
+        ROLE TEXT("a") "event: error\ndata"
+    };
+
+    (void) state;
 
     flow_run_text(&r, &flow_default, ROLE "data: {\"error\":{\"message\":"
                   "\"No.\"}}\n");
@@ -294,6 +317,14 @@ test_tail(void **state)
     assert_string_equal((char *) r.p, ROLE EV("{\"error\":{\"message\":"
                                               "\"No.\"}}"));
     flow_forget(&r);
+
+    for (i = 0; i < 3; i++) {
+        flow_run_text(&r, &flow_default, halves[i]);
+        assert_int_equal(r.fault, LLM_FAULT_TRUNCATED);
+        assert_int_equal(r.before, strlen(ROLE TEXT("a")));
+        assert_int_equal(r.frames, 2);
+        flow_forget(&r);
+    }
 
     flow_run_text(&r, &flow_default, ROLE FIN("0", "stop")
                   "data: {\"error\":{\"mes");
@@ -307,79 +338,85 @@ test_tail(void **state)
               "\"param\":null,\"code\":429},\"extra\":1}"
 
 
+#define SAID_EVENT  "event: error\ndata: " SAID "\n\n"
+
+static const char *const  said_events[] = {
+    SAID_EVENT,
+    "data: {\"error\":\"Slow down.\",\"code\":\"429\",\"type\":\"t\"}\n\n",
+    ("data: {\"error\":{\"message\":\"Slow down.\",\"code\":\"429\","
+     "\"type\":\"t\"}}\n\n")
+};
+
+static const char *const  said_bodies[] = {
+    NULL,
+    "{\"error\":\"Slow down.\",\"code\":\"429\",\"done\":true}",
+    "{\"type\":\"error\",\"data\":{\"message\":\"Slow down.\","
+    "\"type\":\"t\",\"code\":\"429\"}}",
+    "Slow down.\n"
+};
+
+
+/* What client k gets of the e-th of said_events after `before`. */
+static void
+check_said(size_t e, size_t k, const char *before)
+{
+    char           in[2000], out[400];
+    flow_case_t    c;
+    flow_result_t  r;
+
+    (void) snprintf(in, sizeof(in), "%s%s%s", before, said_events[e],
+                    TEXT("late") DONE);
+
+    c = flow_default;
+    c.client = clients[k];
+    flow_run_text(&r, &c, in);
+
+    assert_int_equal(r.rc, LLM_FAILED);
+    assert_int_equal(r.fault, LLM_FAULT_UPSTREAM_ERROR);
+    assert_int_equal(r.status, 429);
+    assert_int_equal(r.fail, k == 3 ? LLM_AGAIN : LLM_OK);
+    assert_null(strstr((char *) r.p, "late"));
+
+    if (k == 0) {
+        assert_int_equal(r.before, strlen(before));
+        assert_memory_equal(r.p, before, r.before);
+        assert_string_equal((char *) r.p + r.before, said_events[e]);
+        assert_non_null(strstr(said_events[e], r.body));
+
+    } else if (k == 3) {
+        assert_int_equal(r.before, r.n);
+        assert_string_equal(r.body, said_bodies[k]);
+
+    } else if (e == 0) {
+        assert_string_equal(r.message, "Slow \\u0064own.");
+        assert_non_null(strstr((char *) r.p + r.before,
+                               "\"Slow \\u0064own.\""));
+
+    } else {
+        (void) snprintf(out, sizeof(out), "data: %s\n\n", said_bodies[k]);
+        assert_string_equal((char *) r.p + r.before, out);
+        assert_string_equal(r.body, said_bodies[k]);
+    }
+
+    flow_forget(&r);
+}
+
+
 /* The upstream's own error: as it came for its own dialect, translated for
  * others, and nothing after it. */
 static void
 test_upstream_error(void **state)
 {
-    size_t         i, k;
-    flow_case_t    c;
-    flow_result_t  r;
-
-    static const char *const  before[] = {
-        "", ROLE, ROLE TEXT("a"), ROLE TEXT("a") FIN("0", "stop")
-    };
-
-    static const char *const  events[] = {
-        "event: error\ndata: " SAID "\n\n",
-        "data: {\"error\":\"Slow down.\",\"code\":\"429\",\"type\":\"t\"}"
-        "\n\n",
-        "data: {\"error\":{\"message\":\"Slow down.\",\"code\":\"429\","
-        "\"type\":\"t\"}}\n\n"
-    };
-
-    static const char *const  errors[] = {
-        NULL,
-        "data: {\"error\":\"Slow down.\",\"code\":\"429\",\"done\":true}\n\n",
-        "data: {\"type\":\"error\",\"data\":{\"message\":\"Slow down.\","
-        "\"type\":\"t\",\"code\":\"429\"}}\n\n",
-        ""
-    };
-
-    static const char *const  bodies[] = {
-        NULL,
-        "{\"error\":\"Slow down.\",\"code\":\"429\",\"done\":true}",
-        "{\"type\":\"error\",\"data\":{\"message\":\"Slow down.\","
-        "\"type\":\"t\",\"code\":\"429\"}}",
-        "Slow down.\n"
-    };
+    size_t  e, k;
 
     (void) state;
 
-    for (i = 0; i < 12; i++) {
+    for (e = 0; e < 3; e++) {
         for (k = 0; k < 4; k++) {
-            char  in[2000];
-
-            (void) snprintf(in, sizeof(in), "%s%s%s", before[i % 4],
-                            events[i / 4], TEXT("late") DONE);
-
-            c = flow_default;
-            c.client = clients[k];
-            flow_run_text(&r, &c, in);
-
-            assert_int_equal(r.rc, LLM_FAILED);
-            assert_int_equal(r.fault, LLM_FAULT_UPSTREAM_ERROR);
-            assert_int_equal(r.status, 429);
-            assert_int_equal(r.fail, k == 3 ? LLM_AGAIN : LLM_OK);
-            assert_null(strstr((char *) r.p, "late"));
-
-            if (k == 0) {
-                assert_int_equal(r.before, strlen(before[i % 4]));
-                assert_memory_equal(r.p, before[i % 4], r.before);
-                assert_string_equal((char *) r.p + r.before, events[i / 4]);
-                assert_non_null(strstr(events[i / 4], r.body));
-
-            } else if (i / 4 == 0) {
-                assert_string_equal(r.message, "Slow \\u0064own.");
-                assert_non_null(strstr((char *) r.p + r.before,
-                                       k == 3 ? "" : "\"Slow \\u0064own.\""));
-
-            } else {
-                assert_string_equal((char *) r.p + r.before, errors[k]);
-                assert_string_equal(r.body, bodies[k]);
-            }
-
-            flow_forget(&r);
+            check_said(e, k, "");
+            check_said(e, k, ROLE);
+            check_said(e, k, ROLE TEXT("a"));
+            check_said(e, k, ROLE TEXT("a") FIN("0", "stop"));
         }
     }
 }
@@ -720,6 +757,7 @@ main(void)
         cmocka_unit_test(test_hide_usage),
         cmocka_unit_test(test_not_finished),
         cmocka_unit_test(test_tail),
+        cmocka_unit_test(test_tail_error),
         cmocka_unit_test(test_upstream_error),
         cmocka_unit_test(test_upstream_error_odd),
         cmocka_unit_test(test_invalid_frame),

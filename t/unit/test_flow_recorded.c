@@ -248,6 +248,36 @@ test_answers(void **state)
 
 
 /* What some of them hold, counted by hand. */
+static const struct {
+    const char   *file;
+    uint64_t      chunks;
+    const char   *finish;
+    int64_t       input;
+    int64_t       output;
+    int64_t       reasoning;
+    llm_fault_t   fault;
+} contents[] = {
+    { "openai-chat/length.sse", 1, "length", 79, 1, 0, LLM_FAULT_NONE },
+    { "openai-chat/error-mid-stream.sse", 1, "", -1, -1, -1,
+      LLM_FAULT_UPSTREAM_ERROR },
+    { "openai-chat/error-numeric-code.sse", 0, "", -1, -1, -1,
+      LLM_FAULT_UPSTREAM_ERROR },
+    { "openrouter/error-mid-stream.sse", 2, "length", 43, 10, 11,
+      LLM_FAULT_UPSTREAM_ERROR },
+    { "openrouter/usage-with-choices.sse", 1, "stop", 20, 1, 0,
+      LLM_FAULT_NONE },
+    { "openrouter/tool-call-null-arguments.sse", 1, "tool_calls", 57, 17,
+      0, LLM_FAULT_NONE },
+    { "mistral/tool-call.sse", 1, "tool_calls", 124, 22, -1,
+      LLM_FAULT_NONE },
+    { "qwen/compat-tool-call.sse", 3, "tool_calls", 295, 22, -1,
+      LLM_FAULT_NONE },
+    { "other/moonshot-kimi.sse", 4, "stop", 9, 12, 7, LLM_FAULT_NONE },
+    { "other/snowflake-no-finish-reason.sse", 1, "", 22, 5, 0,
+      LLM_FAULT_NONE }
+};
+
+
 static void
 test_contents(void **state)
 {
@@ -256,39 +286,11 @@ test_contents(void **state)
     llm_u8         *p;
     flow_result_t   r;
 
-    static const struct {
-        const char   *file;
-        uint64_t      chunks;
-        const char   *finish;
-        int64_t       input;
-        int64_t       output;
-        int64_t       reasoning;
-        llm_fault_t   fault;
-    } rows[] = {
-        { "openai-chat/length.sse", 1, "length", 79, 1, 0, LLM_FAULT_NONE },
-        { "openai-chat/error-mid-stream.sse", 1, "", -1, -1, -1,
-          LLM_FAULT_UPSTREAM_ERROR },
-        { "openai-chat/error-numeric-code.sse", 0, "", -1, -1, -1,
-          LLM_FAULT_UPSTREAM_ERROR },
-        { "openrouter/error-mid-stream.sse", 2, "length", 43, 10, 11,
-          LLM_FAULT_UPSTREAM_ERROR },
-        { "openrouter/usage-with-choices.sse", 1, "stop", 20, 1, 0,
-          LLM_FAULT_NONE },
-        { "openrouter/tool-call-null-arguments.sse", 1, "tool_calls", 57, 17,
-          0, LLM_FAULT_NONE },
-        { "mistral/tool-call.sse", 1, "tool_calls", 124, 22, -1,
-          LLM_FAULT_NONE },
-        { "qwen/compat-tool-call.sse", 3, "tool_calls", 295, 22, -1,
-          LLM_FAULT_NONE },
-        { "other/moonshot-kimi.sse", 4, "stop", 9, 12, 7, LLM_FAULT_NONE },
-        { "other/snowflake-no-finish-reason.sse", 1, "", 22, 5, 0,
-          LLM_FAULT_NONE }
-    };
-
     (void) state;
 
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        (void) snprintf(file, sizeof(file), "%s/%s", RECORDED, rows[i].file);
+    for (i = 0; i < sizeof(contents) / sizeof(contents[0]); i++) {
+        (void) snprintf(file, sizeof(file), "%s/%s", RECORDED,
+                        contents[i].file);
         path = unit_path(file);
 
         if (access(path, R_OK) != 0) {
@@ -299,11 +301,12 @@ test_contents(void **state)
         p = unit_read(path, &n);
         flow_run(&r, &flow_default, p, n, NULL, 0);
 
-        if (r.fault != rows[i].fault || r.measure.chunks != rows[i].chunks
-            || r.measure.usage.input != rows[i].input
-            || r.measure.usage.output != rows[i].output
-            || r.measure.usage.reasoning != rows[i].reasoning
-            || r.measure.nfinish != strlen(rows[i].finish))
+        if (r.fault != contents[i].fault
+            || r.measure.chunks != contents[i].chunks
+            || r.measure.usage.input != contents[i].input
+            || r.measure.usage.output != contents[i].output
+            || r.measure.usage.reasoning != contents[i].reasoning
+            || r.measure.nfinish != strlen(contents[i].finish))
         {
             fail_msg("%s: fault %d, %d chunks, usage %d %d %d", file,
                      r.fault, (int) r.measure.chunks,

@@ -96,22 +96,21 @@ seen_emit(void *ctx, const llm_event_t *ev)
 
 
 llm_rc_t
-seen_decode(seen_t *s, const char *data, const char *type, unsigned started,
-    unsigned answer)
+seen_frame(seen_t *s, llm_decoder_t *d, const void *data, size_t n,
+    const char *type, unsigned answer)
 {
-    size_t         n;
-    llm_u8        *copy, *name;
-    llm_rc_t       rc;
-    llm_frame_t    frame;
-    llm_decoder_t  d;
+    llm_u8       *copy, *name;
+    llm_rc_t      rc;
+    llm_frame_t   frame;
 
     memset(s, 0, sizeof(seen_t));
 
-    n = strlen(data);
+    d->emit = seen_emit;
+    d->ctx = s;
+
     copy = unit_copy(data, n);
     name = NULL;
 
-    memset(&d, 0, sizeof(llm_decoder_t));
     memset(&frame, 0, sizeof(llm_frame_t));
     frame.data = (llm_slice_t) { copy, n, 0 };
 
@@ -120,12 +119,8 @@ seen_decode(seen_t *s, const char *data, const char *type, unsigned started,
         frame.type = (llm_slice_t) { name, strlen(type), 0 };
     }
 
-    d.emit = seen_emit;
-    d.ctx = s;
-    d.started = started;
-
-    rc = answer ? llm_dialect_openai.decode_answer(&d, &frame)
-                : llm_dialect_openai.decode(&d, &frame);
+    rc = answer ? llm_dialect_openai.decode_answer(d, &frame)
+                : llm_dialect_openai.decode(d, &frame);
 
     s->choices = frame.choices;
 
@@ -133,6 +128,19 @@ seen_decode(seen_t *s, const char *data, const char *type, unsigned started,
     free(name);
 
     return rc;
+}
+
+
+llm_rc_t
+seen_decode(seen_t *s, const char *data, const char *type, unsigned started,
+    unsigned answer)
+{
+    llm_decoder_t  d;
+
+    memset(&d, 0, sizeof(llm_decoder_t));
+    d.started = started;
+
+    return seen_frame(s, &d, data, strlen(data), type, answer);
 }
 
 

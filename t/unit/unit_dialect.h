@@ -20,7 +20,12 @@ typedef struct {
 
 llm_rc_t seen_emit(void *ctx, const llm_event_t *ev);
 
-/* Decodes one frame, or one answer, of the openai dialect. */
+/* Decodes one frame, or one answer, of the openai dialect with a decoder
+ * that may have seen others before. */
+llm_rc_t seen_frame(seen_t *s, llm_decoder_t *d, const void *data, size_t n,
+    const char *type, unsigned answer);
+
+/* The same with a new one. */
 llm_rc_t seen_decode(seen_t *s, const char *data, const char *type,
     unsigned started, unsigned answer);
 

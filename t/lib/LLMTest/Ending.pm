@@ -359,6 +359,9 @@ sub complaints {
         ? _bad_failure($s->{client}, $r, %want)
         : _bad_success($s->{client}, $r, %want);
 
+    # after an unclean end nginx waits for the client before it logs
+    $s->close if !$r->{complete};
+
     push @bad, $self->_bad_log($s, $r, %want) if $want{log} // 1;
 
     return @bad;
