@@ -582,8 +582,8 @@ mock_fault_types(mock_chat_t *x)
     static const char  *events[] = {
         "{\"choices\":{\"index\":0}}", "{\"choices\":null}",
         "{\"choices\":\"x\"}", "{\"choices\":[null,1,[]]}",
-        "{\"choices\":[{\"index\":\"0\",\"delta\":{},"
-        "\"finish_reason\":5}]}", "{\"choices\":[],\"usage\":[]}",
+        "{\"choices\":[{\"index\":\"0\",\"finish_reason\":5}]}",
+        "{\"choices\":[],\"usage\":[]}",
         "{\"choices\":[],\"usage\":{\"prompt_tokens\":\"1\"}}",
         "{\"id\":5,\"model\":[],\"created\":\"now\",\"choices\":[]}"
     };

@@ -27,8 +27,8 @@
 #include "llm_request.h"
 
 
-/* bits of llm_stream_next_upstream */
-#define NGX_LLM_STREAM_NEXT_OFF           0x00000001
+/* bits of llm_stream_next_upstream; the lowest is NGX_CONF_BITMASK_SET */
+#define NGX_LLM_STREAM_NEXT_OFF           0x00010000
 #define NGX_LLM_STREAM_NEXT_ERROR         0x00000002
 #define NGX_LLM_STREAM_NEXT_TIMEOUT       0x00000004
 #define NGX_LLM_STREAM_NEXT_STALE         0x00000008

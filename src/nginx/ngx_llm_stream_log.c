@@ -115,6 +115,8 @@ ngx_llm_stream_find_fault(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc)
 static llm_fault_t
 ngx_llm_stream_bad_gateway(ngx_llm_stream_ctx_t *ctx)
 {
+    socklen_t             len;
+    ngx_sockaddr_t        sa;
     ngx_connection_t     *c;
     ngx_http_upstream_t  *u;
 
@@ -134,13 +136,17 @@ ngx_llm_stream_bad_gateway(ngx_llm_stream_ctx_t *ctx)
                ? LLM_FAULT_DNS : LLM_FAULT_UNAVAILABLE;
     }
 
-#if (NGX_HTTP_SSL)
-
     if (c->ssl) {
         return c->ssl->handshaked ? LLM_FAULT_TLS_VERIFY : LLM_FAULT_TLS;
     }
 
-#endif
+    /* TLS to be, and a peer that answers before the handshake */
+
+    len = sizeof(ngx_sockaddr_t);
+
+    if (u->ssl && getpeername(c->fd, &sa.sockaddr, &len) == 0) {
+        return LLM_FAULT_TLS;
+    }
 
     return LLM_FAULT_CONNECT;
 }

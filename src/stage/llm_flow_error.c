@@ -95,18 +95,18 @@ llm_flow_fail(llm_flow_t *f, llm_fault_t fault)
 void
 llm_flow_error_body(llm_flow_t *f, llm_out_t *out)
 {
-    size_t         n;
-    llm_error_t    err;
-    const llm_u8  *p;
+    llm_error_t  err;
+    llm_slice_t  data;
 
-    if (f->same && f->fault == LLM_FAULT_UPSTREAM_ERROR
-        && f->said.n > f->said_block)
-    {
-        p = f->said.p + f->said_block;
-        n = f->said.n - f->said_block;
+    if (f->same && f->fault == LLM_FAULT_UPSTREAM_ERROR) {
+        data.p = f->said.p + f->said_block;
+        data.n = f->said.n - f->said_block;
+        data.escaped = 0;
 
-        if (*p == '{' || f->conf.answer_in) {
-            llm_out(out, p, n);
+        /* an event of type "error" may hold anything */
+
+        if (f->conf.upstream->decode_error(&data, &err) == LLM_OK) {
+            llm_out(out, data.p, data.n);
             return;
         }
     }

@@ -481,7 +481,9 @@ test_upstream_error_odd(void **state)
 
     flow_run_text(&r, &flow_default, "event: error\ndata: {}\n\n");
     assert_int_equal(r.fault, LLM_FAULT_UPSTREAM_ERROR);
-    assert_string_equal(r.body, "{}");
+    assert_string_equal(r.body, "{\"error\":{\"message\":\"The provider "
+                        "reported an error.\",\"type\":\"server_error\","
+                        "\"param\":null,\"code\":\"upstream_error\"}}");
     flow_forget(&r);
 }
 
