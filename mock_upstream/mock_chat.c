@@ -505,6 +505,16 @@ mock_chat_json(mock_chat_t *x)
 }
 
 
+static void
+mock_chat_usage_event(mock_chat_t *x, uint64_t k)
+{
+    mock_buf_add(&x->event, x->lead.p, x->lead.n);
+    mock_buf_lit(&x->event, "],\"usage\":");
+    mock_chat_usage(x, &x->event);
+    mock_chat_close(x, k);
+}
+
+
 void
 mock_chat_build(mock_chat_t *x, uint64_t k)
 {
@@ -552,10 +562,7 @@ mock_chat_build(mock_chat_t *x, uint64_t k)
         break;
 
     case MOCK_KIND_USAGE:
-        mock_buf_add(b, x->lead.p, x->lead.n);
-        mock_buf_lit(b, "],\"usage\":");
-        mock_chat_usage(x, b);
-        mock_chat_close(x, k);
+        mock_chat_usage_event(x, k);
         return;
 
     case MOCK_KIND_DONE:

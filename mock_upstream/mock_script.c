@@ -128,12 +128,51 @@ mock_blob_forget(mock_t *mock)
 }
 
 
+/* The escape after a backslash at p.  Returns its length, 0 when there is
+ * none of that kind. */
+static size_t
+mock_script_escape(const char *p, const char *end, char *c)
+{
+    char         hex[3];
+    const char  *at;
+
+    static const char  names[] = "rnt0\"\\";
+    static const char  values[] = "\r\n\t\0\"\\";
+
+    if (p == end) {
+        return 0;
+    }
+
+    at = *p ? strchr(names, *p) : NULL;
+
+    if (at) {
+        *c = values[at - names];
+        return 1;
+    }
+
+    if (*p != 'x' || end - p < 3) {
+        return 0;
+    }
+
+    memcpy(hex, p + 1, 2);
+    hex[2] = '\0';
+
+    if (strspn(hex, "0123456789abcdefABCDEF") != 2) {
+        return 0;
+    }
+
+    *c = (char) strtoul(hex, NULL, 16);
+
+    return 3;
+}
+
+
 /* "c-escaped bytes": appends them to *b.  Nothing may follow. */
 static int
 mock_script_bytes(mock_buf_t *b, const char *p, const char *end)
 {
-    char      c, hex[3];
-    unsigned  v;
+    char    c;
+    size_t  n;
 
     if (end - p < 2 || *p != '"' || end[-1] != '"') {
         return -1;
@@ -146,50 +185,13 @@ mock_script_bytes(mock_buf_t *b, const char *p, const char *end)
             return -1;
         }
 
-        if (c != '\\') {
-            mock_buf_add(b, &c, 1);
-            continue;
-        }
-
-        if (++p == end) {
-            return -1;
-        }
-
-        switch (*p) {
-        case 'r':
-            c = '\r';
-            break;
-        case 'n':
-            c = '\n';
-            break;
-        case 't':
-            c = '\t';
-            break;
-        case '0':
-            c = '\0';
-            break;
-        case '"':
-        case '\\':
-            c = *p;
-            break;
-        case 'x':
-            if (end - p < 3) {
+        if (c == '\\') {
+            n = mock_script_escape(p + 1, end, &c);
+            if (n == 0) {
                 return -1;
             }
 
-            memcpy(hex, p + 1, 2);
-            hex[2] = '\0';
-
-            if (strspn(hex, "0123456789abcdefABCDEF") != 2) {
-                return -1;
-            }
-
-            v = (unsigned) strtoul(hex, NULL, 16);
-            c = (char) v;
-            p += 2;
-            break;
-        default:
-            return -1;
+            p += n;
         }
 
         mock_buf_add(b, &c, 1);

@@ -648,7 +648,8 @@ subtest 'back-pressure' => sub {
     cmp_ok($after, '<', 39_000, 'it does not go on');
 
     my $raw = get($s);
-    like($raw, qr/" 40000".*\[DONE\]\n\n\r\n0\r\n\r\n\z/s, 'it goes on when it is read');
+    like($raw, qr/" 40000".*\[DONE\]\n\n\r\n0\r\n\r\n\z/s,
+        'it goes on when it is read');
     ok(wait_for('id=slow&end=1'), 'to the end');
     my $stream = control('GET', 'stats?id=slow');
     is($stream->{events}, 40003, 'all events');

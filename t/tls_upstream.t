@@ -479,7 +479,8 @@ subtest 'the end of TLS' => sub {
                 is($r->{ended}, 'complete', "$name: and an orderly end");
 
             } else {
-                error_is($r, status => 502, code => 'upstream_truncated',
+                error_is($r, status => 502, code => $at == 1
+                    ? 'upstream_empty' : 'upstream_truncated',
                     client => $client eq '/mock' ? 'openai' : 'simple',
                     name => $name);
             }

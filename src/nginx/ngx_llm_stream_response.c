@@ -180,6 +180,7 @@ ngx_llm_stream_init_flow(ngx_llm_stream_ctx_t *ctx, ngx_uint_t answer)
     conf.answer_out = !ctx->stream;
     conf.hide_usage = ctx->ask_usage;
     conf.usage = (ctx->req.include_usage == 1 || !ctx->stream);
+    conf.secret = ctx->key_ours;
     conf.max_event = llcf->max_event_size;
     conf.max_response = llcf->max_response_size;
     conf.max_depth = llcf->max_depth;

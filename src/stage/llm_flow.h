@@ -24,6 +24,9 @@ typedef struct {
                                            holds nothing but usage (we asked
                                            for it, the client did not) */
     unsigned              usage;        /* the client asked for usage */
+    unsigned              secret;       /* the key is not the client's: what
+                                           the upstream says of a bad one is
+                                           not for it (it quotes the key) */
     size_t                max_event;    /* bytes */
     size_t                max_response; /* bytes that may be gathered */
     unsigned              max_depth;

@@ -11,6 +11,19 @@
 #define LLM_FLOW_MESSAGE  200
 
 
+/* Whether the upstream's words are withheld: it refused a key that is not
+ * the client's, and quotes it. */
+static int
+llm_flow_secret(const llm_flow_t *f)
+{
+    int  status;
+
+    status = llm_flow_status(f);
+
+    return f->conf.secret && (status == 401 || status == 403);
+}
+
+
 /* What the client is told of f->fault. */
 static void
 llm_flow_error(const llm_flow_t *f, llm_error_t *err)
@@ -27,7 +40,7 @@ llm_flow_error(const llm_flow_t *f, llm_error_t *err)
     err->status = llm_flow_status(f);
     err->retry_after = -1;
 
-    if (f->fault != LLM_FAULT_UPSTREAM_ERROR) {
+    if (f->fault != LLM_FAULT_UPSTREAM_ERROR || llm_flow_secret(f)) {
         return;
     }
 
@@ -72,7 +85,7 @@ llm_flow_fail(llm_flow_t *f, llm_fault_t fault)
     f->closed = 1;
 
     if (f->passing && f->fault == LLM_FAULT_UPSTREAM_ERROR
-        && f->said_block != 0)
+        && f->said_block != 0 && !llm_flow_secret(f))
     {
         llm_out(f->out, f->said.p, f->said_block);
         return f->out->failed ? LLM_FAILED : LLM_OK;
@@ -98,7 +111,9 @@ llm_flow_error_body(llm_flow_t *f, llm_out_t *out)
     llm_error_t  err;
     llm_slice_t  data;
 
-    if (f->same && f->fault == LLM_FAULT_UPSTREAM_ERROR) {
+    if (f->same && f->fault == LLM_FAULT_UPSTREAM_ERROR
+        && !llm_flow_secret(f))
+    {
         data.p = f->said.p + f->said_block;
         data.n = f->said.n - f->said_block;
         data.escaped = 0;

@@ -47,8 +47,8 @@ sub main_mock {
     return $mock;
 }
 
-# Starts a mock and returns { pid, port, tls, in, out }.  It ends when its standard
-# input does, so it cannot outlive this process.
+# Starts a mock and returns { pid, port, tls, in, out }.  It ends when its
+# standard input does, so it cannot outlive this process.
 
 sub start {
     my (@arguments) = @_;
@@ -133,7 +133,7 @@ sub get {
         return wantarray ? ($bytes, 'match') : $bytes
             if defined $pattern && $bytes =~ $pattern;
 
-        die "not what was waited for in $limit s: " . substr($bytes, -300) . "\n"
+        die "not what was waited for in $limit s: ", substr($bytes, -300), "\n"
             if !$select->can_read($limit) || time > $deadline;
 
         my $n = sysread $s, $bytes, 65536, length $bytes;
