@@ -99,13 +99,11 @@ for my $row (@headers) {
     my @cases;
 
     @ops = ref $bytes ? @$bytes
-        : ([ send => $bytes ], @ops ? @ops : ['wait_close']);
+        : ([ send => $bytes ], @ops);
 
     for my $client (clients()) {
-        my $s = $e->ask($client, \@ops);
-        $s->wait_end;
-        push @cases, [ $client, $s, code => $code,
-            closed => $ops[-1][0] eq 'wait_close' ];
+        my $s = $e->run($client, \@ops);
+        push @cases, [ $client, $s, code => $code ];
     }
 
     $e->judge($name, @cases);
@@ -145,19 +143,16 @@ for my $row (@chunks) {
         next if $client eq 'answer';
 
         # the rest comes in the same read, and would be a good stream
-        my $s = $e->ask($client, [ [ send => $HEAD . chunked(@WIRE[ 0, 1 ])
-            . $bytes . chunked(@WIRE[ 3, 4 ]) . $LAST ], ['wait_close'] ]);
-        $s->wait_end;
+        my $s = $e->run($client, [ [ send => $HEAD . chunked(@WIRE[ 0, 1 ])
+            . $bytes . chunked(@WIRE[ 3, 4 ]) . $LAST ] ]);
         push @cases, [ "$client, with all before", $s, items => $kept,
-            code => 'upstream_protocol', closed => 1 ];
+            code => 'upstream_protocol' ];
 
-        $s = $e->ask($client, [
+        $s = $e->run($client, [
             [ cut => $HEAD . chunked(@WIRE[ 0, 1 ]),
-                $bytes . chunked(@WIRE[ 3, 4 ]) . $LAST ],
-            ['wait_close'] ]);
-        $s->wait_end;
+                $bytes . chunked(@WIRE[ 3, 4 ]) . $LAST ] ]);
         push @cases, [ "$client, in a later read", $s, items => $kept,
-            code => 'upstream_protocol', closed => 1 ];
+            code => 'upstream_protocol' ];
     }
 
     $e->judge("$name, after content", @cases);
@@ -170,11 +165,9 @@ for my $row (@chunks) {
         my $head = $client eq 'answer'
             ? "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
                 . "Transfer-Encoding: chunked\r\n\r\n" : $HEAD;
-        my $s = $e->ask($client, [ [ send => $head . $bytes
-            . chunked(@WIRE[ 3, 4 ]) . $LAST ], ['wait_close'] ]);
-        $s->wait_end;
-        push @cases, [ $client, $s, code => 'upstream_protocol',
-            closed => 1 ];
+        my $s = $e->run($client, [ [ send => $head . $bytes
+            . chunked(@WIRE[ 3, 4 ]) . $LAST ] ]);
+        push @cases, [ $client, $s, code => 'upstream_protocol' ];
     }
 
     $e->judge("$name, at first", @cases);
@@ -194,11 +187,10 @@ for my $row (
     my @cases;
 
     for my $client (streaming(), 'gathered') {
-        my $s = $e->ask($client, [ [ send => $HEAD . chunked(@WIRE)
-            . $bytes ], ['wait_close'] ]);
-        $s->wait_end;
+        my $s = $e->run($client, [ [ send => $HEAD . chunked(@WIRE)
+            . $bytes ] ]);
 
-        push @cases, [ $client, $s, items => \@ITEMS, closed => 1 ];
+        push @cases, [ $client, $s, items => \@ITEMS ];
     }
 
     $e->judge("$name, after [DONE]", @cases);
@@ -226,8 +218,7 @@ for my $row (
     my (@cases, @bad);
 
     for my $client (streaming(), 'gathered') {
-        my $s = $e->ask($client, [ @$ops, ['drained'], ['close'] ]);
-        $s->wait_end;
+        my $s = $e->run($client, [ @$ops, ['drained'], ['close'] ]);
         push @cases, [ $client, $s, items => \@ITEMS ];
         push @bad, "$client: " . $s->early . ' of 1xx' if $s->early;
         push @bad, "$client: a header of it"
@@ -246,10 +237,9 @@ for my $row (
     my (@cases, @bad);
 
     for my $client (streaming()) {
-        my $s = $e->ask($client, [ [ send => $HEAD . chunked(@WIRE)
+        my $s = $e->run($client, [ [ send => $HEAD . chunked(@WIRE)
             . "0\r\nX-Trailer: 1\r\nSet-Cookie: t=1\r\n\r\n" ],
             ['drained'], ['close'] ]);
-        $s->wait_end;
         push @cases, [ $client, $s, items => \@ITEMS ];
         push @bad, $client if $s->trailers;
     }
@@ -286,9 +276,8 @@ $e->connections_ok('nothing that ended badly was used again');
         my @cases;
 
         for my $client (streaming()) {
-            $s = $e->ask($client, [ [ send => $bytes ], ['wait_close'] ]);
-            $s->wait_end;
-            push @cases, [ $client, $s, items => \@ITEMS, closed => 1 ];
+            $s = $e->run($client, [ [ send => $bytes ] ]);
+                push @cases, [ $client, $s, items => \@ITEMS ];
         }
 
         $e->judge($name, @cases);

@@ -218,6 +218,29 @@ sub ask {
 }
 
 
+# opens a request and takes its connection at the provider
+
+my $taken = 0;
+
+
+sub start {
+    my (%o) = @_;
+
+    while ($taken < $u->connections) {
+        $u->accept;
+        $taken++;
+    }
+
+    my $s = $t->open(method => 'POST', body => $BODY, %o);
+    my $p = $u->accept;
+
+    $taken++;
+    $p->request;
+
+    return ($s, $p);
+}
+
+
 sub vars_are {
     my ($v, $name, %want) = @_;
 
@@ -336,7 +359,7 @@ subtest 'one JSON answer' => sub {
 
 
 subtest 'models' => sub {
-    vars_are(ask('/sent-model', LLMTest::Upstream::stream(
+    vars_are(scalar ask('/sent-model', LLMTest::Upstream::stream(
         map { s/"model":"mock-1"/"model":"served-2"/r } @USAGE)),
         'three of them', request_model => 'asked-1', model => 'served-2');
 
@@ -387,7 +410,7 @@ subtest 'endings' => sub {
     }
 
     $u->script(['request'], ['wait_close']);
-    vars_are(ask('/times', ''), 'timeout', status => 504, end => 'timeout',
+    vars_are(scalar ask('/times', ''), 'timeout', status => 504, end => 'timeout',
         error => qr/^upstream_timeout_\w+$/, chunks => 0, ttft => '-',
         duration => qr/^\d+\.(?!000)\d{3}\z/);
 
@@ -399,13 +422,11 @@ subtest 'endings' => sub {
 
 subtest 'the client leaves' => sub {
     for my $proto ([ h1 => 0 ], [ h2 => 1 ]) {
-        my @o = (method => 'POST', path => '/simple', body => $BODY,
-            proto => $proto->[0], port => $proto->[1]);
+        my @o = (path => '/simple', proto => $proto->[0],
+            port => $proto->[1]);
 
         my $v = logged(sub {
-            my $s = $t->open(@o);
-            my $p = $u->accept;
-            $p->request;
+            my ($s, $p) = start(@o);
             $p->sse_head;
             $p->event(delta('abc'));
             $s->read_event;
@@ -417,9 +438,7 @@ subtest 'the client leaves' => sub {
             finish => '-');
 
         $v = logged(sub {
-            my $s = $t->open(@o);
-            my $p = $u->accept;
-            $p->request;
+            my ($s, $p) = start(@o);
             $s->conn->close;
             $p->wait_close;
         });
@@ -457,7 +476,7 @@ subtest 'refused requests' => sub {
     }
 
     ask('/503', reply('hi'));
-    vars_are(ask('/503', ''), 'limit_req', status => 503,
+    vars_are(scalar ask('/503', ''), 'limit_req', status => 503,
         error => qr/^\w+\z/, end => qr/^\w+\z/);
 };
 
@@ -511,10 +530,8 @@ subtest 'a second provider' => sub {
 
 subtest 'while it runs' => sub {
     my $mark = $t->log_mark('ended.log');
-    my $s = $t->open(method => 'POST', path => '/headers', body => $BODY);
-    my $p = $u->accept;
+    my ($s, $p) = start(path => '/headers');
 
-    $p->request;
     $p->sse_head;
     $p->event(delta('abc'));
     is($s->read_headers, 200, 'header');
