@@ -98,6 +98,7 @@ BY_CLIENT
             add_header X-Ended-Once $ended_once;
             llm_stream openai http://%%UPSTREAM%%;
             access_log %%DIR%%/ended.log ended;
+            access_log %%DIR%%/vars.log all;
         }
 
         location /early {
@@ -212,6 +213,9 @@ sub ask {
     my $v = logged(sub {
         $r = $t->http($o{method} // 'POST', $path, $o{headers},
             exists $o{body} ? $o{body} : $BODY, %o);
+
+        # a connection that nginx closes is logged when the client has, too
+        $r->{stream}->conn->close;
     });
 
     return wantarray ? ($v, $r) : $v;

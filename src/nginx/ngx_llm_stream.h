@@ -133,7 +133,7 @@ typedef enum {
  */
 typedef struct {
     ngx_http_status_t           status;
-    ngx_uint_t                  interim;        /* 1xx answers skipped */
+    size_t                      interim;        /* bytes of 1xx answers */
     ngx_uint_t                  nheaders;
 
     off_t                       length;         /* Content-Length left, -1 */
@@ -156,6 +156,8 @@ typedef struct {
     llm_fault_t                 fault;
     ngx_uint_t                  error_status;   /* >= 400: the provider's */
 
+    size_t                      framed;         /* framing since the last
+                                                   data: extensions, trailers */
     off_t                       drained;
 
     unsigned                    sent:1;

@@ -9,7 +9,7 @@
 
 
 #define NGX_LLM_STREAM_MAX_HEADERS  200
-#define NGX_LLM_STREAM_MAX_INTERIM  16
+#define NGX_LLM_STREAM_MAX_INTERIM  16384    /* bytes of 1xx answers */
 
 
 typedef ngx_int_t (*ngx_llm_stream_header_pt)(ngx_llm_stream_ctx_t *ctx,
@@ -105,7 +105,9 @@ ngx_llm_stream_process_status_line(ngx_http_request_t *r)
         return NGX_AGAIN;
     }
 
-    if (rc == NGX_ERROR) {
+    if (rc == NGX_ERROR
+        || ctx->a.status.http_version / 1000 != 1)
+    {
         return ngx_llm_stream_bad_header(ctx, "no valid HTTP/1.1 status");
     }
 
@@ -178,7 +180,6 @@ static ngx_int_t
 ngx_llm_stream_interim(ngx_llm_stream_ctx_t *ctx)
 {
     size_t                n;
-    ngx_uint_t            interim;
     ngx_http_request_t   *r;
     ngx_http_upstream_t  *u;
 
@@ -189,13 +190,12 @@ ngx_llm_stream_interim(ngx_llm_stream_ctx_t *ctx)
         return ngx_llm_stream_bad_header(ctx, "an unexpected status 101");
     }
 
-    interim = ctx->a.interim + 1;
+    ctx->a.interim += u->buffer.pos - u->buffer.start;
 
-    if (interim > NGX_LLM_STREAM_MAX_INTERIM) {
+    if (ctx->a.interim > NGX_LLM_STREAM_MAX_INTERIM) {
         return ngx_llm_stream_bad_header(ctx, "too many 1xx answers");
     }
 
-    ctx->a.interim = interim;
     ctx->a.nheaders = 0;
     ctx->a.retry_after = 0;
     ctx->a.has_length = 0;

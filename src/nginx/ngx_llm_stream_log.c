@@ -9,6 +9,7 @@
 
 static llm_fault_t ngx_llm_stream_find_fault(ngx_llm_stream_ctx_t *ctx,
     ngx_int_t rc);
+static ngx_uint_t ngx_llm_stream_shut_down(ngx_llm_stream_ctx_t *ctx);
 static llm_fault_t ngx_llm_stream_bad_gateway(ngx_llm_stream_ctx_t *ctx);
 
 
@@ -75,6 +76,10 @@ ngx_llm_stream_find_fault(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc)
         return ctx->a.fault;
     }
 
+    if (ngx_exiting && rc != NGX_OK && ngx_llm_stream_shut_down(ctx)) {
+        return LLM_FAULT_SHUTDOWN;
+    }
+
     if (rc == NGX_OK) {
         return ctx->a.error_status ? LLM_FAULT_UPSTREAM_ERROR
                                    : LLM_FAULT_NONE;
@@ -94,8 +99,8 @@ ngx_llm_stream_find_fault(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc)
     switch (rc) {
 
     case NGX_DONE:
-        /* the request was terminated: by its client, or with the worker */
-        return ngx_exiting ? LLM_FAULT_SHUTDOWN : LLM_FAULT_CLIENT_ABORT;
+        /* the request was terminated */
+        return LLM_FAULT_CLIENT_ABORT;
 
     case NGX_HTTP_GATEWAY_TIME_OUT:
         return ctx->a.sent ? LLM_FAULT_TIMEOUT_HEADER
@@ -107,6 +112,27 @@ ngx_llm_stream_find_fault(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc)
     default:
         return LLM_FAULT_INTERNAL;
     }
+}
+
+
+/* Whether worker_shutdown_timeout closed the client's connection. */
+
+static ngx_uint_t
+ngx_llm_stream_shut_down(ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_connection_t  *c;
+
+    c = ctx->request->connection;
+
+#if (NGX_HTTP_V2)
+
+    if (ctx->request->stream) {
+        c = ctx->request->stream->connection->connection;
+    }
+
+#endif
+
+    return c->close;
 }
 
 

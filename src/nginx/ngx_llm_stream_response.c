@@ -9,6 +9,7 @@
 
 
 #define NGX_LLM_STREAM_DRAIN       65536    /* bytes read after the end */
+#define NGX_LLM_STREAM_FRAMING     16384    /* bytes of one chunk's framing */
 #define NGX_LLM_STREAM_ERROR_BODY  65536    /* bytes kept of an error */
 
 
@@ -524,11 +525,20 @@ static ngx_int_t
 ngx_llm_stream_feed_chunked(ngx_llm_stream_ctx_t *ctx, ngx_buf_t *b)
 {
     size_t     n;
+    u_char    *p;
     ngx_int_t  rc;
 
+    p = b->pos;
     rc = ngx_llm_stream_parse_chunked(ctx->request, b, &ctx->a.chunked);
 
+    ctx->a.framed += b->pos - p;
+
+    if (ctx->a.framed > NGX_LLM_STREAM_FRAMING) {
+        rc = NGX_ERROR;
+    }
+
     if (rc == NGX_OK) {
+        ctx->a.framed = 0;
         n = ngx_min((off_t) (b->last - b->pos), ctx->a.chunked.size);
         ngx_llm_stream_consume(ctx, b->pos, n);
         b->pos += n;

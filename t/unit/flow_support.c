@@ -61,6 +61,7 @@ flow_conf(llm_flow_conf_t *conf, const flow_case_t *c)
     conf->answer_out = c->answer_out;
     conf->hide_usage = c->hide_usage;
     conf->usage = c->usage;
+    conf->secret = c->secret;
     conf->max_event = c->max_event != 0 ? c->max_event : FLOW_PLENTY;
     conf->max_response = c->max_response != 0 ? c->max_response
                                               : FLOW_PLENTY;

@@ -19,6 +19,7 @@ typedef struct {
     unsigned              answer_out;
     unsigned              hide_usage;
     unsigned              usage;
+    unsigned              secret;
     size_t                max_event;    /* 0: plenty */
     size_t                max_response;
     unsigned              max_depth;

@@ -2,19 +2,7 @@
  * The flow: what goes out of it for what came in, and above all how it ends.
  */
 
-#include "flow_support.h"
-
-
-#define EV(json)   "data: " json "\n\n"
-#define ID         "\"id\":\"c1\",\"model\":\"river\",\"created\":17"
-#define CH(d)      EV("{" ID ",\"choices\":[{\"index\":0,\"delta\":" d "}]}")
-#define ROLE       CH("{\"role\":\"assistant\",\"content\":\"\"}")
-#define TEXT(t)    CH("{\"content\":\"" t "\"}")
-#define FIN(n, w)  EV("{" ID ",\"choices\":[{\"index\":" n ",\"delta\":{},"  \
-                      "\"finish_reason\":\"" w "\"}]}")
-#define USE        EV("{" ID ",\"choices\":[],\"usage\":{\"prompt_tokens\":3," \
-                      "\"completion_tokens\":4,\"total_tokens\":7}}")
-#define DONE       EV("[DONE]")
+#include "flow_chunks.h"
 
 
 static const llm_dialect_t *const  clients[] = {
@@ -334,160 +322,6 @@ test_tail_error(void **state)
 }
 
 
-#define SAID  "{\"error\":{\"message\":\"Slow \\u0064own.\",\"type\":\"t\"," \
-              "\"param\":null,\"code\":429},\"extra\":1}"
-
-
-#define SAID_EVENT  "event: error\ndata: " SAID "\n\n"
-
-static const char *const  said_events[] = {
-    SAID_EVENT,
-    "data: {\"error\":\"Slow down.\",\"code\":\"429\",\"type\":\"t\"}\n\n",
-    ("data: {\"error\":{\"message\":\"Slow down.\",\"code\":\"429\","
-     "\"type\":\"t\"}}\n\n")
-};
-
-static const char *const  said_bodies[] = {
-    NULL,
-    "{\"error\":\"Slow down.\",\"code\":\"429\",\"done\":true}",
-    "{\"type\":\"error\",\"data\":{\"message\":\"Slow down.\","
-    "\"type\":\"t\",\"code\":\"429\"}}",
-    "Slow down.\n"
-};
-
-
-/* What client k gets of the e-th of said_events after `before`. */
-static void
-check_said(size_t e, size_t k, const char *before)
-{
-    char           in[2000], out[400];
-    flow_case_t    c;
-    flow_result_t  r;
-
-    (void) snprintf(in, sizeof(in), "%s%s%s", before, said_events[e],
-                    TEXT("late") DONE);
-
-    c = flow_default;
-    c.client = clients[k];
-    flow_run_text(&r, &c, in);
-
-    assert_int_equal(r.rc, LLM_FAILED);
-    assert_int_equal(r.fault, LLM_FAULT_UPSTREAM_ERROR);
-    assert_int_equal(r.status, 429);
-    assert_int_equal(r.fail, k == 3 ? LLM_AGAIN : LLM_OK);
-    assert_null(strstr((char *) r.p, "late"));
-
-    if (k == 0) {
-        assert_int_equal(r.before, strlen(before));
-        assert_memory_equal(r.p, before, r.before);
-        assert_string_equal((char *) r.p + r.before, said_events[e]);
-        assert_non_null(strstr(said_events[e], r.body));
-
-    } else if (k == 3) {
-        assert_int_equal(r.before, r.n);
-        assert_string_equal(r.body, said_bodies[k]);
-
-    } else if (e == 0) {
-        assert_string_equal(r.message, "Slow \\u0064own.");
-        assert_non_null(strstr((char *) r.p + r.before,
-                               "\"Slow \\u0064own.\""));
-
-    } else {
-        (void) snprintf(out, sizeof(out), "data: %s\n\n", said_bodies[k]);
-        assert_string_equal((char *) r.p + r.before, out);
-        assert_string_equal(r.body, said_bodies[k]);
-    }
-
-    flow_forget(&r);
-}
-
-
-/* The upstream's own error: as it came for its own dialect, translated for
- * others, and nothing after it. */
-static void
-test_upstream_error(void **state)
-{
-    size_t  e, k;
-
-    (void) state;
-
-    for (e = 0; e < 3; e++) {
-        for (k = 0; k < 4; k++) {
-            check_said(e, k, "");
-            check_said(e, k, ROLE);
-            check_said(e, k, ROLE TEXT("a"));
-            check_said(e, k, ROLE TEXT("a") FIN("0", "stop"));
-        }
-    }
-}
-
-
-/* Content in the chunk of an error is not lost; a long message is cut; bare
- * text and an error that says nothing get words. */
-static void
-test_upstream_error_odd(void **state)
-{
-    size_t         i;
-    char           in[4096];
-    json_t        *root;
-    flow_case_t    c;
-    flow_result_t  r;
-
-    (void) state;
-
-    c = flow_default;
-    c.client = &llm_dialect_simple;
-
-    flow_run_text(&r, &c, EV("{\"error\":{\"code\":500},\"choices\":[{"
-                  "\"index\":0,\"delta\":{\"content\":\"last\"}}]}"));
-    assert_string_equal((char *) r.p,
-        "data: {\"content\":\"last\",\"done\":false}\n\n"
-        "data: {\"error\":\"The provider reported an error.\","
-        "\"code\":\"500\",\"done\":true}\n\n");
-    assert_int_equal(r.status, 500);
-    flow_forget(&r);
-
-    (void) snprintf(in, sizeof(in), "data: {\"error\":\"");
-
-    for (i = 0; i < 300; i++) {
-        strcat(in, "\\u00e9");
-    }
-
-    strcat(in, "\"}\n\n");
-    flow_run_text(&r, &c, in);
-    assert_int_equal(r.status, 502);
-
-    root = flow_event(r.p, r.n, 0);
-    assert_int_equal(strlen(json_string_value(json_object_get(root,
-                                                              "error"))),
-                     400);
-    assert_string_equal(json_string_value(json_object_get(root, "code")),
-                        "upstream_error");
-    json_decref(root);
-    flow_forget(&r);
-
-    flow_run_text(&r, &c, "event: error\ndata: out of \"water\"\n\n");
-    assert_string_equal((char *) r.p, "data: {\"error\":\"out of \\\"water"
-                        "\\\"\",\"code\":\"upstream_error\",\"done\":true}"
-                        "\n\n");
-    flow_forget(&r);
-
-    flow_run_text(&r, &flow_default, "event: error\ndata: out of water\n\n");
-    assert_string_equal((char *) r.p, "event: error\ndata: out of water\n\n");
-    assert_string_equal(r.body, "{\"error\":{\"message\":\"out of water\","
-                        "\"type\":\"server_error\",\"param\":null,\"code\":"
-                        "\"upstream_error\"}}");
-    flow_forget(&r);
-
-    flow_run_text(&r, &flow_default, "event: error\ndata: {}\n\n");
-    assert_int_equal(r.fault, LLM_FAULT_UPSTREAM_ERROR);
-    assert_string_equal(r.body, "{\"error\":{\"message\":\"The provider "
-                        "reported an error.\",\"type\":\"server_error\","
-                        "\"param\":null,\"code\":\"upstream_error\"}}");
-    flow_forget(&r);
-}
-
-
 /* Frames that are not the dialect's JSON: pass where nothing is rewritten,
  * end the stream where it is. */
 static void
@@ -613,64 +447,6 @@ test_repair(void **state)
 }
 
 
-/* llm_flow_fail() with a fault of the caller's, after content. */
-static void
-test_fail(void **state)
-{
-    size_t           k;
-    llm_flow_t       f;
-    unit_out_t       o;
-    unit_alloc_t     u;
-    llm_flow_conf_t  conf;
-
-    static const char *const  errors[] = {
-        "data: {\"error\":{\"message\":\"The provider stopped sending before "
-        "the answer was finished.\",\"type\":\"server_error\",\"param\":null,"
-        "\"code\":\"upstream_timeout_idle\"}}\n\n",
-        "data: {\"error\":\"The provider stopped sending before the answer "
-        "was finished.\",\"code\":\"upstream_timeout_idle\",\"done\":true}"
-        "\n\n",
-        "data: {\"type\":\"error\",\"data\":{\"message\":\"The provider "
-        "stopped sending before the answer was finished.\",\"type\":"
-        "\"server_error\",\"code\":\"upstream_timeout_idle\"}}\n\n",
-        ""
-    };
-
-    (void) state;
-
-    for (k = 0; k < 4; k++) {
-        unit_out_init(&o, 0, 0);
-        memset(&conf, 0, sizeof(llm_flow_conf_t));
-
-        conf.upstream = &llm_dialect_openai;
-        conf.client = clients[k];
-        conf.max_event = FLOW_PLENTY;
-        conf.max_response = FLOW_PLENTY;
-        conf.alloc = unit_alloc(&u);
-
-        assert_int_equal(llm_flow_init(&f, &conf, &o.out), LLM_OK);
-        assert_int_equal(llm_flow_feed(&f, (const llm_u8 *) ROLE,
-                                       strlen(ROLE), 0), LLM_OK);
-
-        o.out.pos = o.p;    /* what was written so far is of no interest */
-
-        assert_int_equal(llm_flow_fail(&f, LLM_FAULT_TIMEOUT_IDLE),
-                         k == 3 ? LLM_AGAIN : LLM_OK);
-        assert_int_equal(llm_flow_status(&f), 504);
-        assert_int_equal(llm_flow_feed(&f, (const llm_u8 *) DONE,
-                                       strlen(DONE), 0), LLM_FAILED);
-
-        (void) llm_flow_fail(&f, LLM_FAULT_RESET);
-        unit_out_end(&o);
-        assert_string_equal((char *) o.p, errors[k]);
-
-        llm_flow_free(&f);
-        assert_int_equal(u.live, 0);
-        unit_out_free(&o);
-    }
-}
-
-
 /* A sink that fails, after each byte it could take. */
 static void
 test_sink_fails(void **state)
@@ -760,12 +536,9 @@ main(void)
         cmocka_unit_test(test_not_finished),
         cmocka_unit_test(test_tail),
         cmocka_unit_test(test_tail_error),
-        cmocka_unit_test(test_upstream_error),
-        cmocka_unit_test(test_upstream_error_odd),
         cmocka_unit_test(test_invalid_frame),
         cmocka_unit_test(test_event_bound),
         cmocka_unit_test(test_repair),
-        cmocka_unit_test(test_fail),
         cmocka_unit_test(test_sink_fails),
         cmocka_unit_test(test_memory)
     };

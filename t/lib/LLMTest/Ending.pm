@@ -542,10 +542,9 @@ sub _bad_log {
         push @bad, "nothing at $level in the error log"
             if !grep { /\b\Q$code\E\b/ } $self->error_lines($s, $level);
 
-    } elsif (my ($line) = grep { !/\brecv\(\) failed/ }
+    } elsif (my ($line) = grep { /llm_stream ended/ }
         $self->error_lines($s))
     {
-        # what nginx itself says of a socket is no judgement of the stream
         push @bad, "error log: $line";
     }
 

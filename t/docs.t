@@ -1,0 +1,438 @@
+#!/usr/bin/perl
+
+# The documentation against the code: every directive, default, context,
+# variable, fault, class of next_upstream, dialect and header list; every
+# piece of configuration passes nginx -t; every make target and every link
+# is there.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Test::More;
+
+use LLMTest;
+
+my $t = LLMTest->new;
+my $root = $t->root;
+my ($cert, $key) = $t->tls_cert('localhost');
+
+my %docs = map { $_ => slurp($_) } 'README.md', 'CONTRIBUTING.md',
+    'CHANGELOG.md', map { s{^\Q$root\E/}{}r } sort glob "$root/docs/*.md";
+
+my $conf_c = slurp('src/nginx/ngx_llm_stream_conf.c');
+my $ssl_c = slurp('src/nginx/ngx_llm_stream_ssl.c');
+my $faults_c = slurp('src/wire/llm_fault.c');
+my $directives = $docs{'docs/directives.md'};
+my $variables = $docs{'docs/variables.md'};
+
+$t->write_file('key', "sk-docs\n");
+$t->write_file('include.conf', "proxy_set_header Authorization \"x\";\n");
+$t->write_file('passwords', "secret\n");
+
+
+sub slurp {
+    my ($file) = @_;
+
+    open my $fh, '<:encoding(UTF-8)', "$root/$file" or die "$file: $!\n";
+    local $/ = undef;
+    my $text = readline $fh;
+    close $fh;
+
+    return $text;
+}
+
+
+sub same {
+    my ($got, $expected, $name) = @_;
+    my @got = sort @$got;
+    my @expected = sort @$expected;
+
+    cmp_ok(scalar @expected, '>', 0, "$name: found in the code");
+    is_deeply(\@got, \@expected, $name);
+
+    return;
+}
+
+
+# the array of the C source from its name to the brace that ends it
+
+sub array {
+    my ($text, $name) = @_;
+    my ($body) = $text =~ /\b\Q$name\E\[\w*\]\s*=\s*\{(.*?)^\};/ms;
+
+    die "no array $name\n" if !defined $body;
+
+    return $body;
+}
+
+
+# the first column of the table rows whose first cell is `code`
+
+sub first_column {
+    my ($text) = @_;
+
+    return $text =~ /^\| `([^`]+)` \|/mg;
+}
+
+
+# directives: name => [context, entry]
+
+my %code;
+my $module_c = slurp('ngx_llm_stream_module.c');
+
+while ($module_c =~ /ngx_llm_stream_directive\("(\w*)",\s*([A-Z_0-9|]+)/g) {
+    my ($name, $flags) = ("llm_stream$1", $2);
+
+    $code{$name} = $flags =~ /^NGX_LLM_STREAM_ANY\b/
+        ? 'http, server, location'
+        : 'location, if in location, limit_except';
+}
+
+my %entry = $directives =~ /^## (llm_stream\w*)\n(.*?)(?=^## |\z)/msg;
+
+
+subtest 'directives' => sub {
+    same([ keys %entry ], [ keys %code ], 'every one has an entry');
+
+    my ($contents) = $directives =~ /\A(.*?)^## /ms;
+
+    for my $name (sort keys %code) {
+        my ($syntax, $default, $context) = ($entry{$name} // '')
+            =~ /^```\nSyntax:  (.*)\nDefault: (.*)\nContext: (.*)\n```\n/m;
+
+        like($syntax // '', qr/^$name .*;$/, "$name: syntax");
+        like($default // '', qr/^(?:$name \S.*;|[^;]+)$/, "$name: default");
+        is($context, $code{$name}, "$name: context");
+        like($contents, qr/\(#$name\)/, "$name: in the overview");
+    }
+};
+
+
+# milliseconds or bytes of a value in a configuration
+
+sub number {
+    my ($value) = @_;
+    my %unit = ('' => 1, ms => 1, s => 1000, m => 60_000, h => 3_600_000,
+        k => 1024, M => 1024 * 1024);
+
+    return { on => 1, off => 0 }->{$value} if $value =~ /^o(?:n|ff)$/;
+
+    my ($n, $unit) = $value =~ /^(\d+)([a-zM]*)$/ or return $value;
+
+    return $n * $unit{$unit};
+}
+
+
+subtest 'defaults' => sub {
+    my ($depth) = slurp('src/wire/llm_json.h')
+        =~ /define LLM_JSON_DEPTH +(\d+)/;
+    my %merged;
+
+    for my $text ($conf_c, $ssl_c) {
+        while ($text =~ /ngx_conf_merge_(\w*?)_?value\(
+                         conf->(?:upstream\.)?(\w+),\s*
+                         prev->[\w.]+,\s*([^;]+?)\)\s*;/gx)
+        {
+            $merged{$2} = [ $1, $3 ];
+        }
+    }
+
+    my $checked = 0;
+
+    for my $name (sort keys %entry) {
+        my ($value) = $entry{$name} =~ /^Default: $name (.*);$/m or next;
+        my $found = $merged{ $name =~ s/^llm_stream_//r } or next;
+        my ($type, $expected) = @$found;
+
+        next if $type =~ /bitmask|ptr/ || $expected eq 'NGX_CONF_UNSET';
+
+        $expected =~ s/LLM_JSON_DEPTH/$depth/;
+        $expected =~ s/^"(.*)"$/$1/;
+        $expected = $1 * $2 if $expected =~ /^(\d+) \* (\d+)$/;
+        $value =~ s/m$/M/ if $type eq 'size';
+
+        is(number($value), $expected, "$name: $value");
+        $checked++;
+    }
+
+    cmp_ok($checked, '>=', 18, 'enough were compared');
+
+    my $lines = join "\n", $directives =~ /^Default: (llm_stream.*;)$/mg;
+
+    passes("http {\n$lines\n}", 'all together');
+};
+
+
+subtest 'next_upstream' => sub {
+    my @mask = array($conf_c, 'ngx_llm_stream_next_masks')
+        =~ /ngx_string\("(\w+)"\)/g;
+
+    same([ first_column($entry{llm_stream_next_upstream}) ], \@mask,
+        'every class');
+};
+
+
+subtest 'headers' => sub {
+    my @passed = array(slurp('src/nginx/ngx_llm_stream_header.c'),
+        'ngx_llm_stream_allowed') =~ /ngx_string\("([\w-]+)"\)/g;
+    my @never = array($conf_c, 'ngx_llm_stream_never')
+        =~ /ngx_string\("([\w-]+)"\)/g;
+    my ($allowed_text, $never_text) = $entry{llm_stream_pass_header}
+        =~ /These pass without it:(.*?)\n\n(These never pass.*?)\n\n/s;
+
+    for my $case ([ $allowed_text, \@passed ], [ $never_text, \@never ]) {
+        my ($text, $names) = @$case;
+        my @named = map { lc s/\*$//r }
+            grep { $_ ne 'nginx -t' } $text =~ /`([^`]+)`/g;
+
+        same(\@named, $names, 'the list');
+    }
+
+    my @dropped = array(slurp('src/nginx/ngx_llm_stream_send.c'),
+        'ngx_llm_stream_dropped') =~ /"([\w-]+\*)"/g;
+    my ($sent) = $entry{llm_stream_set_header} =~ /begins with (.*?)\.\n/s;
+
+    same([ map { lc "$_*" } $sent =~ /`([^`]+)`/g ], \@dropped,
+        'prefixes that are not passed on');
+};
+
+
+subtest 'variables' => sub {
+    my @vars = array(slurp('src/nginx/ngx_llm_stream_variables.c'),
+        'ngx_llm_stream_vars') =~ /ngx_llm_stream_var\((\w+),/g;
+    my @named = map { /^\$llm_stream_(\w+)$/ ? $1 : () }
+        $variables =~ /^\| `([^`]+)` \| (?!means|`)/mg;
+
+    same(\@named, \@vars, 'every one has a row');
+};
+
+
+subtest 'faults' => sub {
+    my (@rows, %ends);
+
+    while ($faults_c =~ /\[LLM_FAULT_(\w+)\]\s*=\s*llm_fault_row\("(\w+)",
+                         \s*((?:"[^"]*"\s*)+),\s*"(\w+)",\s*"(\w+)",
+                         \s*(\d+)\)/gx)
+    {
+        my ($fault, $code, $text, $type, $end, $status)
+            = ($1, $2, $3, $4, $5, $6);
+
+        $ends{$end} = 1;
+        next if $fault eq 'NONE';
+
+        $text = join '', $text =~ /"([^"]*)"/g;
+        push @rows, "| `$code` | `$end` | $status | `$type` | $text |";
+    }
+
+    my ($ends) = $variables =~ /^(\| `\$llm_stream_end` \| means.*?)\n\n/ms;
+    my ($faults) = $variables
+        =~ /^(\| `\$llm_stream_error` \| `\$llm_stream_end`.*?)\n\n/ms;
+    my @listed = split /\n/, $faults;
+
+    same([ @listed[ 2 .. $#listed ] ], \@rows, 'every one has its row');
+    same([ grep { !/^\$/ } first_column($ends) ], [ keys %ends ],
+        'every ending');
+};
+
+
+subtest 'dialects' => sub {
+    my (@all, @upstream);
+
+    for my $file (glob "$root/src/wire/dialect/*.c") {
+        my $text = slurp($file =~ s{^\Q$root\E/}{}r);
+        my ($row) = $text =~ /^const llm_dialect_t\b.*?\{(.*?)^\};/ms or next;
+        my ($name) = $row =~ /\.name = \w+\("([\w-]+)"\)/;
+
+        push @all, $name;
+        push @upstream, $name if $row =~ /\.decode = /;
+    }
+
+    my ($table) = $docs{'docs/dialects.md'} =~ /^(\| name \|.*?)\n\n/ms;
+    my %rows = $table =~ /^\| \[`([\w-]+)`\]\(#[\w-]+\) \| yes \| (\w+) \|/mg;
+    my ($client) = $entry{llm_stream_client} =~ /^Syntax:  \w+ (.*);$/m;
+
+    same([ keys %rows ], \@all, 'in the table');
+    same([ grep { $rows{$_} eq 'yes' } keys %rows ], \@upstream,
+        'those of providers');
+    same([ split / \| /, $client ], [ 'auto', @all ], 'llm_stream_client');
+};
+
+
+# the statements of a configuration: text up to its semicolon or last brace
+
+sub statements {
+    my ($text) = @_;
+    my @found;
+
+    while ($text =~ /\G(?:\s|\#[^\n]*\n)*([^\s#].*?)/gcs) {
+        my $start = $-[1];
+        my $depth = 0;
+
+        pos($text) = $start;
+
+        while ($text =~ /\G(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\#[^\n]*
+                         |\$\{|([{};])|[^{};"'\#\$]+|\$)/gcsx)
+        {
+            next if !defined $1;
+            $depth += { '{' => 1, '}' => -1, ';' => 0 }->{$1};
+            last if $depth == 0;
+        }
+
+        push @found, substr $text, $start, (pos($text) // length $text)
+            - $start;
+        last if !defined pos $text;
+    }
+
+    return @found;
+}
+
+
+# files, hosts and ports that are there
+
+sub faked {
+    my ($text) = @_;
+    my $dir = $t->dir;
+    my %group = map { $_ => 1 } $text =~ /^\s*upstream (\S+) \{/mg;
+
+    $text =~ s{file:/[^\s;]+}{file:$dir/key}g;
+    $text =~ s{^(\s*include )[^\s;]+}{$1$dir/include.conf}mg;
+    $text =~ s{(_certificate\s+)/[^\s;]+}{$1$cert}g;
+    $text =~ s{(_certificate_key\s+)/[^\s;]+}{$1$key}g;
+    $text =~ s{(_log\s+)/[^\s;]+}{$1$dir/docs.log}g;
+    $text =~ s{(listen\s+)[^\s;]+}{$1 . '127.0.0.1:' . $t->port(0)}ge;
+    $text =~ s{(https?://)([\w-]+(?:\.[\w-]+)*\.[a-z]+)(?=[/:;?\s])}
+              {$1 . ($group{$2} ? $2 : '127.0.0.1')}ge;
+    $text =~ s{^(\s*server )[a-z][\w.-]*(:\d+)}{${1}127.0.0.1$2}mg;
+
+    return $text;
+}
+
+
+# nginx accepts it, each statement put where it may stand
+
+sub passes {
+    my ($text, $name) = @_;
+    my %where = map { $_ => 'main' }
+        qw(worker_shutdown_timeout worker_processes env events http);
+    my (%part, @all);
+
+    $where{$_} = 'http' for qw(map upstream log_format limit_conn_zone
+        limit_req_zone server);
+    $where{$_} = 'server' for qw(location listen server_name);
+
+    for my $statement (statements(faked($text))) {
+        my ($word) = $statement =~ /^(\S+)/;
+
+        next if $word eq 'load_module';
+        push @all, [ $where{$word} // '', $statement ];
+    }
+
+    my $has_location = grep { $_->[0] eq 'server' } @all;
+
+    for my $item (@all) {
+        my $place = $item->[0] || ($has_location ? 'server' : 'location');
+        $part{$place} .= "$item->[1]\n";
+    }
+
+    my $main = $part{main} // '';
+    my $http = join "\n", grep { defined } $part{http},
+        'server { listen 127.0.0.1:' . $t->port(1) . ";\n"
+        . ($part{server} // '')
+        . ($part{location} ? "location /docs/test {\n$part{location}}\n" : '')
+        . "}\n";
+
+    $main .= "http { }\n" if $main !~ /^http \{/m;
+    $main = "events { }\n$main" if $main !~ /^events\b/m;
+    $main =~ s/^http \{/"http {\n%%HTTP%%\n$http"/me;
+
+    my ($status, $output) = $t->check_config("%%GLOBALS%%\n$main");
+
+    is($status, 0, $name) or diag($output, $main);
+
+    return;
+}
+
+
+subtest 'configurations' => sub {
+    my $count = 0;
+
+    for my $file (sort keys %docs) {
+        my $text = $docs{$file};
+
+        while ($text =~ /^```nginx\n(.*?)^```$/msg) {
+            my $block = $1;
+            my $line = 2 + (substr($text, 0, $-[0]) =~ tr/\n//);
+
+            $count++;
+            passes($block, "$file, line $line");
+        }
+    }
+
+    cmp_ok($count, '>', 15, 'there are some');
+
+    my ($status) = $t->check_config("%%GLOBALS%%\nevents { }\nhttp {\n"
+        . "%%HTTP%%\nserver { location / {\nllm_stream_nosuch on;\n}}}\n");
+    isnt($status, 0, 'and a wrong one would be seen');
+};
+
+
+subtest 'make' => sub {
+    my %targets = map { $_ => 1 } slurp('Makefile') =~ /^([a-z][\w-]*):/mg;
+
+    for my $file (sort keys %docs) {
+        my %named;
+
+        for my $code ($docs{$file} =~ /^```sh\n(.*?)^```$/msg,
+            $docs{$file} =~ /(?<!`)`([^`\n]+)`/g)
+        {
+            $named{$_} = 1 for $code =~ /^make ([a-z][\w-]*)(?!\S*=)/mg;
+        }
+
+        ok($targets{$_}, "$file: make $_") for sort keys %named;
+        ok(keys %named >= 4, "$file: names some") if $file eq 'README.md';
+    }
+};
+
+
+# the anchor that GitHub makes of a heading
+
+sub anchor {
+    my ($heading) = @_;
+
+    $heading = lc $heading;
+    $heading =~ s/[^\w\- ]//g;
+    $heading =~ tr/ /-/;
+
+    return $heading;
+}
+
+
+subtest 'links' => sub {
+    my $count = 0;
+
+    for my $file (sort keys %docs) {
+        my ($folder) = $file =~ m{^(.*/)?};
+        my $text = $docs{$file} =~ s/^```.*?^```$//msgr;
+
+        while ($text =~ /\]\(([^)\s]+)\)/g) {
+            my ($path, $anchor) = $1 =~ /^([^#]*)(?:#(.*))?$/;
+
+            next if $path =~ /^https?:/;
+
+            $path = $path eq '' ? $file : ($folder // '') . $path;
+            $count++;
+
+            ok(-e "$root/$path", "$file: $path");
+            next if !defined $anchor;
+
+            my %anchors = map { anchor($_) => 1 }
+                slurp($path) =~ /^#+ (.*)$/mg;
+            ok($anchors{$anchor}, "$file: $path#$anchor");
+        }
+    }
+
+    cmp_ok($count, '>', 30, 'there are some');
+};
