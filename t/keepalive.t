@@ -25,7 +25,7 @@ my $u = $t->upstream;
 $t->set(CA => $t->tls_ca);
 
 # each case has a pool of its own
-use constant POOLS => 60;
+use constant POOLS => 120;
 
 my ($pools, $locations) = ('', '');
 
@@ -305,14 +305,28 @@ my @BAD = (
         $error, 'Content-Type' => 'application/json') . $POISON, 429 ],
 );
 
-for my $case (@BAD) {
-    my ($name, $bytes, $what) = @$case;
+# In one read, and in two with the first event in one of its own.
 
-    subtest "not after: $name" => sub {
+sub bad_ops {
+    my ($bytes, $cut) = @_;
+    my $at = $cut ? index $bytes, 'hello' : 0;
+
+    return [ send => $bytes ] if $at <= 0;
+    return ([ send => substr $bytes, 0, $at ], [ 'drained' ],
+        [ send => substr $bytes, $at ]);
+}
+
+
+for my $x (map { [ @$_, 0 ], $_->[1] =~ /hello/ ? [ @$_, 1 ] : () } @BAD) {
+    my ($name, $bytes, $what, $cut) = @$x;
+
+    $name .= ', in two reads' if $cut;
+
+    case("not after: $name", sub {
         my $path = fresh();
 
-        $u->script([ 'request' ], [ send => $bytes ], [ 'wait_close' ]);
-        $u->script([ 'request' ], [ send => $GOOD ], [ 'wait_close' ]);
+        script([ 'request' ], bad_ops($bytes, $cut), [ 'wait_close' ]);
+        script([ 'request' ], @GOOD, [ 'wait_close' ]);
 
         my $r = $t->post($path, chat_request());
         my $first = $u->accept;
@@ -325,7 +339,9 @@ for my $case (@BAD) {
             is($r->{ended}, 'complete', 'which ended properly');
 
         } elsif ($what eq 'error') {
-            like($r->{body}, qr/hello.*\{"error":/s, 'an error');
+            # before anything was sent it may be an HTTP error
+            like($r->{body}, $r->{status} == 200 ? qr/hello.*\{"error":/s
+                : qr/^\{"error":/, 'an error');
             unlike($r->{body}, qr/\[DONE\]/, 'no terminator');
 
         } else {
@@ -334,39 +350,38 @@ for my $case (@BAD) {
 
         $r = $t->post($path, chat_request());
         is($r->{body}, $body, 'the next one is whole');
-
-        my $second = $u->accept;
-        ok($second, 'on another connection');
+        ok($u->accept, 'on another connection');
         is($first->stat->{requests}, 1, 'not on the first');
-        $second->close if $second;
-    };
+    });
 }
 
 
 # Bytes that come while the connection is in the pool.
 
-subtest 'bytes on an idle connection' => sub {
+case('bytes on an idle connection', sub {
     my $path = fresh();
 
-    for my $n (1, 2) {
-        $u->script([ 'request' ], [ send => $GOOD ], [ 'hold' ],
-            [ send => $POISON ], [ 'wait_close' ]);
-    }
+    script([ 'request' ], @GOOD, [ 'hold' ], [ send => $POISON ],
+        [ 'wait_close' ]);
+    script([ 'request' ], @GOOD, [ 'wait_close' ]);
 
     is($t->post($path, chat_request())->{body}, $body, 'a stream');
     my $first = $u->accept;
 
+    is($first->wait_close(0.05), undef, 'the connection is kept');
     $first->go;
-    ok($first->wait_close, 'the connection is closed');
+    ok($first->wait_close, 'until there is something on it');
     is($t->post($path, chat_request())->{body}, $body, 'another');
     ok($u->accept, 'on another connection');
-};
+});
 
 
-subtest 'not after the client left' => sub {
+case('not after the client left', sub {
     my $path = fresh();
     my $s = $t->open(method => 'POST', path => $path,
         body => chat_request());
+
+    script();
     my ($first) = $u->take;
 
     $first->sse_head;
@@ -375,15 +390,15 @@ subtest 'not after the client left' => sub {
     $s->close;
     ok($first->wait_close, 'the connection is closed');
 
-    $u->script([ 'request' ], [ send => $GOOD ], [ 'wait_close' ]);
+    script([ 'request' ], @GOOD, [ 'wait_close' ]);
     is($t->post($path, chat_request())->{body}, $body, 'the next is whole');
     ok($u->accept, 'on another connection');
-};
+});
 
 
 # The provider closes as soon as it has said all.
 
-subtest 'closed right after the end' => sub {
+case('closed right after the end', sub {
     my %answer = (
         '[DONE]' => LLMTest::Upstream::sse_head()
             . LLMTest::Upstream::chunk($body),
@@ -394,20 +409,26 @@ subtest 'closed right after the end' => sub {
     );
 
     for my $name (sort keys %answer) {
-        my $path = fresh();
+        for my $cut (0, 1) {
+            my $path = fresh();
 
-        for my $n (1 .. 5) {
-            $u->script([ 'request' ], [ send => $answer{$name} ], ['close']);
+            for my $n (1 .. 3) {
+                my $mark = $t->log_mark('end.log');
 
-            my $r = $t->post($path, chat_request());
-            is($r->{body}, $body, "$name, $n: whole");
-            is($r->{ended}, 'complete', "$name, $n: complete");
-            like($t->wait_log(qr/ $path$/, file => 'end.log'),
-                qr/^200 "complete" "-" /, "$name, $n: logged");
-            $u->accept;
+                script([ 'request' ], bad_ops($answer{$name}, $cut),
+                    [ 'close' ]);
+
+                my $r = $t->post($path, chat_request());
+                is($r->{body}, $body, "$name, $n: whole");
+                is($r->{ended}, 'complete', "$name, $n: complete");
+                like($t->wait_log(qr/ $path$/, file => 'end.log',
+                    from => $mark), qr/^200 "complete" "-" /,
+                    "$name, $n: logged");
+                $u->accept;
+            }
         }
     }
-};
+});
 
 
 # The provider had closed the pooled connection when the request was
@@ -418,110 +439,125 @@ my $large = chat_request(
 
 for my $how (qw(close reset)) {
     for my $size ('small', 'large') {
-        subtest "a stale connection: $how, a $size request" => sub {
+        case("a stale connection: $how, a $size request", sub {
             my $path = fresh();
             my $request = $size eq 'small' ? chat_request() : $large;
 
-            $u->script([ 'request' ], [ send => $GOOD ],
-                [ 'request' ], [$how]);
-            $u->script([ 'request' ], [ send => $GOOD ], ['wait_close']);
+            script([ 'request' ], @GOOD, [ 'request' ], [$how]);
+            script([ 'request' ], @GOOD, [ 'wait_close' ]);
 
             is($t->post($path, $request)->{body}, $body, 'the first');
 
+            my $mark = $t->log_mark('end.log');
             my $r = $t->post($path, $request);
             is($r->{status}, 200, 'the second');
             is($r->{body}, $body, 'is whole');
             is($r->{ended}, 'complete', 'ended properly');
+            like($t->wait_log(qr/ $path$/, file => 'end.log', from => $mark),
+                qr/^200 "complete" "-" /, 'and is logged so');
 
             my ($old, $new) = ($u->accept, $u->accept);
             is($old->stat->{requests}, 2, 'it was tried on the pooled one');
-            is($new->stat->{requests}, 1, 'and sent once more');
 
-            my @sent = ($old->request, $old->request, $new->request);
-            ok(($sent[1]{body} // '') eq ($sent[2]{body} // 'none'),
-                'the same request');
-        };
+            if ($new) {
+                is($new->stat->{requests}, 1, 'and sent once more');
+
+                my @sent = map { ($_ || {})->{body} // '' }
+                    $old->request(0.1), $old->request(0.1), $new->request;
+                ok($sent[1] ne '' && $sent[2] eq $sent[1], 'as it was');
+            }
+        });
     }
 
-    subtest "a stale connection: $how, not retried" => sub {
-        my $path = fresh();
+    case("a stale connection: $how, not retried", sub {
+        my $path = '/off' . fresh();
 
-        $u->script([ 'request' ], [ send => $GOOD ], [ 'request' ], [$how]);
-        is($t->post("/off$path", chat_request())->{body}, $body, 'the first');
+        script([ 'request' ], @GOOD, [ 'request' ], [$how]);
+        is($t->post($path, chat_request())->{body}, $body, 'the first');
 
         my $before = $u->connections;
-        my $r = $t->post("/off$path", chat_request());
-        is($r->{status}, 502, 'llm_stream_next_upstream off: 502');
+        my $r = $t->post($path, chat_request());
+        is($r->{status}, 502, 'llm_stream_next_upstream off: status 502');
         like($r->{body}, qr/"code":"upstream_reset"/, 'its code');
         is($u->connections, $before, 'on no other connection');
         is($u->accept->stat->{requests}, 2, 'it was tried once');
-    };
+    });
 
     # the request on the new connection is not sent a third time
-    subtest "a stale connection: $how, twice" => sub {
+    case("a stale connection: $how, twice", sub {
         my $path = fresh();
         my $before = $u->connections;
 
-        $u->script([ 'request' ], [ send => $GOOD ], [ 'request' ], [$how]);
-        $u->script([ 'request' ], [$how]);
-        $u->script([ 'request' ], [ send => $GOOD ], [ 'wait_close' ])
-            for 1 .. 3;
+        script([ 'request' ], @GOOD, [ 'request' ], [$how]);
+        script([ 'request' ], [$how]);
+        script([ 'request' ], @GOOD, [ 'wait_close' ]);
 
         is($t->post($path, chat_request())->{body}, $body, 'the first');
+
         my $r = $t->post($path, chat_request());
         is($r->{status}, 502, 'status 502');
         like($r->{body}, qr/"code":"upstream_reset"/, 'its code');
         is($u->connections, $before + 2, 'two connections');
-        $u->accept for 1 .. 2;
-
-        # what the test did not use
-        for (1 .. 3) {
-            $t->post(fresh(), chat_request());
-            $u->accept;
-        }
-    };
+    });
 
     # one byte of an answer: it is not stale, the request was taken
-    subtest "a pooled connection that answered: $how" => sub {
+    case("a pooled connection that answered: $how", sub {
         my $path = fresh();
         my $before = $u->connections;
 
-        $u->script([ 'request' ], [ send => $GOOD ], [ 'request' ],
+        script([ 'request' ], @GOOD, [ 'request' ],
             [ send => 'HTTP/1.1 20' ], [ 'drained' ], [$how]);
+        script([ 'request' ], @GOOD, [ 'wait_close' ]);
         is($t->post($path, chat_request())->{body}, $body, 'the first');
 
         my $r = $t->post($path, chat_request());
         is($r->{status}, 502, 'status 502');
         is($u->connections, $before + 1, 'not retried');
         is($u->accept->stat->{requests}, 2, 'the request was there once');
-    };
+    });
+
+    # the same with a whole header, when nothing was sent to the client yet
+    case("a pooled connection that began to answer: $how", sub {
+        my $path = fresh();
+        my $before = $u->connections;
+
+        script([ 'request' ], @GOOD, [ 'request' ],
+            [ send => LLMTest::Upstream::sse_head() ], [ 'drained' ], [$how]);
+        script([ 'request' ], @GOOD, [ 'wait_close' ]);
+        is($t->post($path, chat_request())->{body}, $body, 'the first');
+
+        my $r = $t->post($path, chat_request());
+        is($r->{status}, 502, 'status 502');
+        is($u->connections, $before + 1, 'not retried');
+    });
 
     # a fresh connection took the request: it may be billed
-    for my $location ('alone', '/two') {
-        subtest "a fresh connection: $how, $location" => sub {
-            my $path = $location eq 'alone' ? fresh() : $location;
+    for my $location ('one peer', 'two peers') {
+        case("a fresh connection: $how, $location", sub {
+            my $path = $location eq 'one peer' ? fresh() : '/two';
             my $before = $u->connections;
 
-            $u->script([ 'request' ], [$how]);
+            script([ 'request' ], [$how]);
+            script([ 'request' ], @GOOD, [ 'wait_close' ]);
 
             my $r = $t->post($path, chat_request());
             is($r->{status}, 502, 'status 502');
             like($r->{body}, qr/"code":"upstream_reset"/, 'its code');
             is($u->connections, $before + 1, 'not retried');
             is($u->accept->stat->{requests}, 1, 'the request was there');
-        };
+        });
     }
 }
 
 
-# The close of an idle connection is seen before the next request.
+# The close of an idle connection is seen before the next request, or at it.
 
-subtest 'closed while idle' => sub {
+case('closed while idle', sub {
     my $path = fresh();
 
     for my $how (qw(close reset)) {
         for my $n (1 .. 5) {
-            $u->script([ 'request' ], [ send => $GOOD ], [ 'hold' ], [$how]);
+            script([ 'request' ], @GOOD, [ 'hold' ], [$how]);
 
             my $r = $t->post($path, chat_request());
             is($r->{body}, $body, "$how, $n: whole");
@@ -531,4 +567,4 @@ subtest 'closed while idle' => sub {
             $p->wait_idle;
         }
     }
-};
+});

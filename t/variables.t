@@ -68,6 +68,7 @@ http {
     server {
         listen 127.0.0.1:%%PORT_0%%;
         %%LISTEN_H2_1%%
+        server_name localhost;
         root %%DIR%%/html;
         access_log %%DIR%%/vars.log all;
         access_log %%DIR%%/json.log json;

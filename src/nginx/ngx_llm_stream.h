@@ -172,6 +172,7 @@ typedef struct {
     unsigned                    primed:1;       /* held output is to be
                                                    written */
     unsigned                    leftover:1;     /* bytes after the answer */
+    unsigned                    told:1;         /* the end, by recv() */
     unsigned                    connection_close:1;
     unsigned                    has_length:1;
     unsigned                    encoded:1;

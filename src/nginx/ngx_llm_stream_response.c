@@ -225,6 +225,14 @@ ngx_llm_stream_process_held(ngx_http_request_t *r)
     }
 
     if (ctx->a.error_status) {
+
+        if (ctx->a.fault) {
+            /* its status is what matters: show what came of the body */
+            ctx->a.fault = LLM_FAULT_NONE;
+            ctx->a.body_end = 1;
+            ctx->a.leftover = 1;
+        }
+
         return ctx->a.body_end
                ? ngx_llm_stream_open_error(ctx, ctx->a.error_status, 0)
                : NGX_AGAIN;
@@ -317,10 +325,6 @@ static ngx_int_t
 ngx_llm_stream_open_error(ngx_llm_stream_ctx_t *ctx, ngx_uint_t status,
     ngx_uint_t from_flow)
 {
-    ngx_http_request_t  *r;
-
-    r = ctx->request;
-
     ngx_llm_stream_out_drop(ctx);
     ngx_llm_stream_out_begin(ctx);
 
@@ -338,12 +342,6 @@ ngx_llm_stream_open_error(ngx_llm_stream_ctx_t *ctx, ngx_uint_t status,
     ctx->stream = 0;
     ctx->fault = LLM_FAULT_UPSTREAM_ERROR;
     ctx->a.ended = 1;
-
-    if (ctx->a.body_end && !ctx->a.leftover && !ctx->a.connection_close
-        && ctx->a.framing != ngx_llm_stream_body_close)
-    {
-        r->upstream->keepalive = 1;
-    }
 
     return ngx_llm_stream_open(ctx, status);
 }
@@ -697,10 +695,10 @@ ngx_llm_stream_end(ngx_llm_stream_ctx_t *ctx)
         return;
     }
 
-    if (ctx->a.ended && u->length != 0) {
+    if (ctx->a.ended) {
         u->length = 0;
         u->keepalive = (ctx->a.body_end && !ctx->a.leftover
-                        && !ctx->a.connection_close
+                        && !ctx->a.fault && !ctx->a.connection_close
                         && ctx->a.framing != ngx_llm_stream_body_close);
     }
 }

@@ -182,10 +182,13 @@ ngx_llm_stream_recv(ngx_connection_t *c, u_char *buf, size_t size)
 
         n = ctx->a.recv(c, buf, size);
 
-        if (n > 0 || n == NGX_AGAIN) {
+        if (n > 0 || n == NGX_AGAIN || ctx->a.told) {
             return n;
         }
 
+        /* once: a callback that still wants more must not be asked again */
+
+        ctx->a.told = 1;
         c->read->ready = 0;
         ctx->a.wake = (n == 0) ? ngx_llm_stream_wake_closed
                                : ngx_llm_stream_wake_broken;
@@ -288,6 +291,7 @@ ngx_llm_stream_filter(void *data, ssize_t bytes)
         b->last += bytes;
 
         if (ctx->a.ended) {
+            ctx->a.leftover = 1;
             u->keepalive = 0;
             return NGX_OK;
         }
