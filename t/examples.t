@@ -194,7 +194,8 @@ subtest 'browser-eventsource.conf' => sub {
     is($r->{status}, 400, 'no prompt');
     is(json($r->{body})->{done}, JSON::PP::true(), 'in the same dialect');
 
-    $mock->defaults('lockstep=step');
+    # a token, and then none for a long time
+    $mock->defaults('itl=60000');
     my @open = map { $t->open(path => '/chat?message=x') } 1 .. 4;
     is($_->status, 200, 'one of four') for @open;
 

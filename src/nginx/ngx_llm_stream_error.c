@@ -145,6 +145,10 @@ ngx_llm_stream_make_error(ngx_llm_stream_ctx_t *ctx)
 
     if (ctx->fault == LLM_FAULT_UNAVAILABLE) {
         r->headers_out.status = NGX_HTTP_SERVICE_UNAVAILABLE;
+
+        if (r->err_status) {
+            r->err_status = NGX_HTTP_SERVICE_UNAVAILABLE;   /* $status */
+        }
     }
 
     if (ngx_llm_stream_add_retry_after(r, ctx) != NGX_OK

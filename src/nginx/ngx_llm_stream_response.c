@@ -46,7 +46,6 @@ ngx_llm_stream_response(ngx_llm_stream_ctx_t *ctx)
     u->headers_in.content_length_n = -1;
 
     ngx_llm_stream_watch(ctx);
-    ngx_llm_stream_timer_update(ctx);
 
     if (ctx->a.status.code >= NGX_HTTP_BAD_REQUEST) {
         return ngx_llm_stream_error_response(ctx);
@@ -64,6 +63,7 @@ ngx_llm_stream_response(ngx_llm_stream_ctx_t *ctx)
     }
 
     u->process_header = ngx_llm_stream_process_held;
+    ngx_llm_stream_timer_update(ctx);
 
     return ngx_llm_stream_process_held(ctx->request);
 }
@@ -160,6 +160,7 @@ ngx_llm_stream_error_response(ngx_llm_stream_ctx_t *ctx)
     }
 
     u->process_header = ngx_llm_stream_process_held;
+    ngx_llm_stream_timer_update(ctx);
 
     return ngx_llm_stream_process_held(ctx->request);
 }
