@@ -430,6 +430,7 @@ subtest 'the name of a model' => sub {
 
 
 subtest 'half a body' => sub {
+    my $n = 0;
     my %ends = (
         close => sub { $_[0]->close }, reset => sub { $_[0]->abort },
         'half-close' => sub { $_[0]->half_close; $_[0]->result },
@@ -439,13 +440,13 @@ subtest 'half a body' => sub {
         for my $sent ('', '{"messages":[{"ro') {
             my $before = $u->connections;
             my $mark = $t->log_mark('access.log');
-            my $s = $t->open(method => 'POST', path => '/openai/x',
-                body => $GOOD, head_only => 1);
+            my $s = $t->open(method => 'POST', body => $GOOD,
+                path => '/openai/x?half-' . ++$n, head_only => 1);
 
             $s->send($sent);
             $ends{$name}->($s);
 
-            like($t->wait_access_log(qr{/openai/x}, from => $mark),
+            like($t->wait_access_log(qr/\?half-$n /, from => $mark),
                 qr/" (?:400|499) /, "$name after '$sent': logged");
             is($u->connections, $before, "$name after '$sent': not sent");
         }
@@ -468,12 +469,12 @@ subtest 'half a body' => sub {
         my $before = $u->connections;
         my $mark = $t->log_mark('access.log');
         my $h2 = $t->h2(port => 1);
-        my $s = $t->open(on => $h2, method => 'POST', path => '/openai/x',
-            end_stream => 0);
+        my $s = $t->open(on => $h2, method => 'POST',
+            path => '/openai/x?half-' . ++$n, end_stream => 0);
 
         $s->send_data('{"messages":[', 0);
         $end eq 'rst' ? $s->reset : $h2->conn->close;
-        ok($t->wait_access_log(qr{/openai/x}, from => $mark),
+        ok($t->wait_access_log(qr/\?half-$n /, from => $mark),
             "HTTP/2, $end: logged");
         is($u->connections, $before, "HTTP/2, $end: not sent");
     }

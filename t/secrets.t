@@ -128,15 +128,17 @@ sub ask {
     my ($path, $ops, %o) = @_;
     my $before = $u->connections;
 
-    $u->script(['request'], @$ops) if $ops;
+    $u->script($o{refused} ? () : ['request'], @$ops) if $ops;
 
     my $r = $t->http($o{method} // 'POST', $path, $o{headers},
         $o{body} // "{\"stream\":true,\"model\":\"m\",\"messages\":[{\"role\""
         . ":\"user\",\"content\":\"$PROMPT\"}]}", %{ $o{open} || {} });
 
+    delete $r->{stream};     # closes the connection
     push @answers, [ $path, $r ];
 
-    my $q = $u->connections > $before ? $u->peer($before + 1)->request : {};
+    my $q = $u->connections > $before && !$o{refused}
+        ? $u->peer($before + 1)->request : {};
 
     return ($r, $q);
 }
@@ -251,8 +253,9 @@ for my $how (sort keys %how) {
                 is($r->{status}, $more{$to}, "$to: status");
             }
 
-            ($r) = ask("/$how-clear/$client", [ [ send => "HTTP/1.1 200 OK"
-                . "\r\n\r\n" ], ['close'] ]) if 0;
+            ($r, $q) = ask("/$how-clear/$client",
+                [ [ send => reply('x') ], ['close'] ], refused => 1);
+            is($r->{status}, 502, "$client: clear text instead of TLS");
 
             ($r, $q) = ask("/$how-both/$client",
                 [ [ send => reply('hi') ], ['close'] ]);
@@ -291,19 +294,26 @@ for my $how (sort keys %how) {
 
 
 subtest 'a key is for its own provider' => sub {
-    my ($r, $q) = ask('/file/openai', [ [ send => LLMTest::Upstream::answer(
-        503, '{"error":{"message":"no"}}', 'Content-Type' =>
-        'application/json') ], ['close'] ]);
-    is($q->{headers}{authorization}, "Bearer $KEY{file}", 'the first');
+    my $before = $u->connections;
 
-    $q = $u->peer($u->connections)->request(1) // {};
-    isnt($q->{headers}{authorization} // '', "Bearer $KEY{file}",
-        'the fallback never gets it');
+    $u->script(['request'], [ send => LLMTest::Upstream::answer(503,
+        '{"error":{"message":"no"}}', 'Content-Type' =>
+        'application/json') ], ['close']);
+
+    my ($r, $q) = ask('/file/openai',
+        [ [ send => reply('second') ], ['close'] ]);
+    is($q->{headers}{authorization}, "Bearer $KEY{file}", 'the first');
+    is($r->{status}, 200, 'another one answers');
+    is($u->connections, $before + 2, 'after the first');
+
+    $q = $u->peer($before + 2)->request;
+    is_deeply([ map { $_->[1] } grep { lc $_->[0] eq 'authorization' }
+        @{ $q->{list} } ], ["Bearer $KEY{env}"], 'with its own key only');
 
     ($r) = ask('/plain', undef, method => 'GET');
     is($r->{status}, 200, 'a plain location');
     answers_clean('both');
-} if 0;
+};
 
 
 subtest 'no variable gives it' => sub {

@@ -98,8 +98,8 @@ BY_CLIENT
             add_header X-Ended $ended;
             add_header X-Ended-Once $ended_once;
             llm_stream openai http://%%UPSTREAM%%;
-            access_log %%DIR%%/ended.log ended;
             access_log %%DIR%%/vars.log all;
+            access_log %%DIR%%/ended.log ended;
         }
 
         location /early {
@@ -415,8 +415,8 @@ subtest 'endings' => sub {
     }
 
     $u->script(['request'], ['wait_close']);
-    vars_are(scalar ask('/times', ''), 'timeout', status => 504, end => 'timeout',
-        error => qr/^upstream_timeout_\w+$/, chunks => 0, ttft => '-',
+    vars_are(scalar ask('/times', ''), 'timeout', status => 504,
+        end => 'timeout', error => qr/^upstream_timeout_\w+$/, chunks => 0, ttft => '-',
         duration => qr/^\d+\.(?!000)\d{3}\z/);
 
     like($t->wait_log(qr{^/times}, file => 'errors.log') // '',

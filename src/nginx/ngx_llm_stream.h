@@ -287,6 +287,7 @@ void ngx_llm_stream_timer_stop(ngx_llm_stream_ctx_t *ctx);
 /* retry */
 char *ngx_llm_stream_next_merge(ngx_llm_stream_loc_conf_t *llcf);
 void ngx_llm_stream_retry_sent(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_retry_unfit(ngx_llm_stream_ctx_t *ctx);
 ngx_uint_t ngx_llm_stream_retry(ngx_llm_stream_ctx_t *ctx, ngx_uint_t bit);
 ngx_uint_t ngx_llm_stream_retry_status(ngx_llm_stream_ctx_t *ctx,
     ngx_uint_t status);
@@ -310,6 +311,7 @@ ngx_int_t ngx_llm_stream_merge_ssl(ngx_conf_t *cf,
     ngx_llm_stream_loc_conf_t *prev, ngx_llm_stream_loc_conf_t *conf);
 ngx_int_t ngx_llm_stream_set_ssl(ngx_conf_t *cf,
     ngx_llm_stream_loc_conf_t *conf);
+ngx_uint_t ngx_llm_stream_ssl_fits(ngx_llm_stream_ctx_t *ctx);
 char *ngx_llm_stream_ssl_password_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 extern ngx_conf_bitmask_t  ngx_llm_stream_ssl_protocols[];

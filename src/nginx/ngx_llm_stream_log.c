@@ -68,12 +68,19 @@ ngx_llm_stream_finish(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc)
 static llm_fault_t
 ngx_llm_stream_find_fault(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc)
 {
-    ngx_connection_t  *c;
+    ngx_connection_t     *c;
+    ngx_http_upstream_t  *u;
 
     c = ctx->request->connection;
+    u = ctx->request->upstream;
 
     if (ctx->a.fault) {
         return ctx->a.fault;
+    }
+
+    if (ctx->a.flow_done && ctx->a.open && !u->out_bufs && !u->busy_bufs) {
+        /* the client may leave once it has the terminator */
+        return LLM_FAULT_NONE;
     }
 
     if (ngx_exiting && rc != NGX_OK && ngx_llm_stream_shut_down(ctx)) {

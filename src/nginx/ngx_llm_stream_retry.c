@@ -96,6 +96,22 @@ ngx_llm_stream_retry_sent(ngx_llm_stream_ctx_t *ctx)
 
 
 /*
+ * The pool gave a TLS connection that was made for another name: nothing was
+ * sent on it, another one is taken whatever the configuration allows.
+ */
+
+void
+ngx_llm_stream_retry_unfit(ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
+                  "llm_stream leaves a pooled connection that was verified "
+                  "for another name");
+
+    ctx->request->upstream->conf = &ctx->conf->upstream_resend;
+}
+
+
+/*
  * Whether the request may be sent to another peer for a failure of class
  * `bit`, found before anything was sent to the client.  1: the caller has the
  * core go to "next upstream".

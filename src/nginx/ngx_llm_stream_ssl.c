@@ -234,6 +234,63 @@ ngx_llm_stream_ssl_trust(ngx_conf_t *cf, ngx_llm_stream_loc_conf_t *conf)
 }
 
 
+/*
+ * Whether a connection from the pool may carry this request.  The keepalive
+ * cache knows addresses only; several providers share one.  A connection is
+ * good for the name it was verified for, under the same rules.
+ */
+
+ngx_uint_t
+ngx_llm_stream_ssl_fits(ngx_llm_stream_ctx_t *ctx)
+{
+    u_char               *p, *last;
+    SSL                  *ssl;
+    ngx_str_t             name;
+    const char           *sni;
+    ngx_http_request_t   *r;
+    ngx_http_upstream_t  *u;
+
+    r = ctx->request;
+    u = r->upstream;
+
+    if (!u->peer.cached || u->peer.connection->ssl == NULL) {
+        return 1;
+    }
+
+    ssl = u->peer.connection->ssl->connection;
+
+    if (SSL_get_SSL_CTX(ssl) != u->conf->ssl->ctx) {
+        return 0;
+    }
+
+    sni = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+    if (u->conf->ssl_name == NULL) {
+        name = u->ssl_name;
+
+    } else if (ngx_http_complex_value(r, u->conf->ssl_name, &name) != NGX_OK) {
+        return 0;
+    }
+
+    if (sni == NULL) {
+        /* an address, or SNI is off: then a constant name only */
+        return u->conf->ssl_name == NULL || u->conf->ssl_name->lengths == NULL;
+    }
+
+    /* without the port, as the core sends it */
+
+    last = name.data + name.len;
+    p = ngx_strlchr(name.data, last, ':');
+
+    if (p) {
+        name.len = p - name.data;
+    }
+
+    return ngx_strlen(sni) == name.len
+           && ngx_strncasecmp((u_char *) sni, name.data, name.len) == 0;
+}
+
+
 char *
 ngx_llm_stream_ssl_password_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf)

@@ -141,14 +141,14 @@ ngx_llm_stream_due(ngx_llm_stream_ctx_t *ctx, ngx_msec_int_t *left)
         return due;
     }
 
-    ngx_llm_stream_due_at(ngx_llm_stream_due_total, ctx->start,
-                          llcf->total_timeout, &due, left);
-
     if (ctx->a.flow_done) {
         ngx_llm_stream_due_at(ngx_llm_stream_due_drain, ctx->a.done_at,
                               NGX_LLM_STREAM_DRAIN_TIME, &due, left);
         return due;
     }
+
+    ngx_llm_stream_due_at(ngx_llm_stream_due_total, ctx->start,
+                          llcf->total_timeout, &due, left);
 
     if (ctx->a.error_status) {
         ngx_llm_stream_due_at(ngx_llm_stream_due_error_body,

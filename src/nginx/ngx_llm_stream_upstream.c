@@ -142,7 +142,7 @@ ngx_llm_stream_finalize_request(ngx_http_request_t *r, ngx_int_t rc)
 /*
  * Runs each time a part of the request is written to the peer.  The first
  * time a peer was connected and nothing was sent: from here on a second
- * attempt may be billed twice.
+ * attempt may be billed twice.  NGX_ERROR: next peer.
  */
 
 static ngx_int_t
@@ -153,6 +153,11 @@ ngx_llm_stream_output(void *data, ngx_chain_t *in)
     if (!ctx->a.sent) {
         ctx->a.sent = 1;
         ctx->a.sent_at = ngx_current_msec;
+
+        if (!ngx_llm_stream_ssl_fits(ctx)) {
+            ngx_llm_stream_retry_unfit(ctx);
+            return NGX_ERROR;
+        }
 
         ngx_llm_stream_retry_sent(ctx);
         ngx_llm_stream_timer_update(ctx);

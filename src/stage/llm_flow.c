@@ -512,6 +512,15 @@ llm_flow_gather(llm_flow_t *f, const llm_u8 *p, size_t n)
 }
 
 
+/* A first byte that no event stream of a provider has, but a JSON document
+ * or a page: not a stream that was cut, but none. */
+static inline unsigned
+llm_flow_is_odd(llm_u8 c)
+{
+    return c == '{' || c == '[' || c == '<' || c == ' ' || c == '\0';
+}
+
+
 llm_rc_t
 llm_flow_feed(llm_flow_t *f, const llm_u8 *p, size_t n, int64_t now_ms)
 {
@@ -527,7 +536,11 @@ llm_flow_feed(llm_flow_t *f, const llm_u8 *p, size_t n, int64_t now_ms)
     }
 
     f->now_ms = now_ms;
-    f->any |= n != 0;
+
+    if (!f->any && n != 0) {
+        f->any = 1;
+        f->odd = llm_flow_is_odd(p[0]);
+    }
 
     if (f->conf.answer_in) {
         return llm_flow_gather(f, p, n);
@@ -705,7 +718,7 @@ llm_flow_eof(llm_flow_t *f, llm_eof_t how)
         }
     }
 
-    if (f->frames == 0) {
+    if (f->frames == 0 && (f->odd || how == LLM_EOF_FRAMED)) {
         return llm_flow_fault(f, LLM_FAULT_INVALID_STREAM);
     }
 

@@ -87,6 +87,7 @@ typedef struct {
     unsigned              same;         /* one dialect on both sides */
     unsigned              passing;      /* and events go out as they came */
     unsigned              any;          /* a byte came */
+    unsigned              odd;          /* it began like no event stream */
     unsigned              beyond;       /* a choice that is not tracked */
     unsigned              said_usage;   /* by the frame that is decoded */
     unsigned              closed;       /* nothing more may be written */
@@ -115,7 +116,7 @@ llm_rc_t llm_flow_feed(llm_flow_t *f, const llm_u8 *p, size_t n,
  * the end was not BROKEN and every choice had its finish reason, then the
  * client's terminator is written now; or a JSON answer is whole).
  * LLM_FAILED: f->fault, as above (TRUNCATED, EMPTY when nothing at all came,
- * INVALID_STREAM when bytes but no event came).
+ * INVALID_STREAM when bytes but no event came that could have begun one).
  */
 llm_rc_t llm_flow_eof(llm_flow_t *f, llm_eof_t how);
 

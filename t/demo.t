@@ -1,0 +1,302 @@
+#!/usr/bin/perl
+
+# make demo: what it shows for each client's dialect, when the provider
+# fails, when nginx does not start, and that nothing of it is left however it
+# ends.
+
+use strict;
+use warnings;
+
+use Cwd ();
+use File::Copy ();
+use File::Temp ();
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Test::More;
+
+use LLMTest::Proc;
+use LLMTest::Wait qw(wait_for);
+
+my $root = Cwd::abs_path("$FindBin::Bin/..");
+my $dir = File::Temp::tempdir(CLEANUP => 1);
+my $count = 0;
+
+# what is tested is what make check has built: nothing is built here
+my %files = (
+    TEST_NGINX_MODULE => $ENV{TEST_NGINX_MODULE}
+        // "$root/build/ngx_llm_stream_module.so",
+    LLM_MOCK => $ENV{LLM_MOCK} || "$root/build/llm-mock",
+);
+
+$files{$_} =~ s{^(?=[^/])}{$root/} for keys %files;
+
+# a make or a nginx of the one who tests must not change this
+delete @ENV{qw(MAKEFLAGS MFLAGS MAKELEVEL CLIENT FAULT NGINX)};
+
+
+# start([command], env => {}, bare => 1): a run with a folder of its own for
+# temporary files; bare: not told which module and mock to use
+
+sub start {
+    my ($cmd, %o) = @_;
+    my $tmp = "$dir/" . ++$count;
+
+    mkdir $tmp or die "$tmp: $!\n";
+
+    my $proc = LLMTest::Proc->spawn(cmd => $cmd, stdout => "$tmp.out",
+        stderr => "$tmp.err", name => 'demo',
+        env => { $o{bare} ? () : %files, %{ $o{env} || {} },
+            TMPDIR => $tmp });
+
+    return { proc => $proc, tmp => $tmp, pids => {} };
+}
+
+
+sub demo {
+    my ($client, %o) = @_;
+
+    return start([ "$root/util/demo", $client // () ], %o);
+}
+
+
+sub slurp {
+    my ($file) = @_;
+
+    open my $fh, '<:encoding(UTF-8)', $file or return '';
+    local $/ = undef;
+    my $text = readline $fh;
+    close $fh;
+
+    return $text // '';
+}
+
+
+sub output { my ($run) = @_; return slurp("$run->{tmp}.out") }
+sub errors { my ($run) = @_; return slurp("$run->{tmp}.err") }
+
+
+# all processes under this one
+
+sub descendants {
+    my ($pid) = @_;
+
+    open my $fh, '<', "/proc/$pid/task/$pid/children" or return;
+    my @children = split ' ', readline $fh // '';
+    close $fh;
+
+    return map { ($_, descendants($_)) } @children;
+}
+
+
+# waits until it has shown a token; what it has started by then
+
+sub wait_token {
+    my ($run) = @_;
+
+    wait_for(sub {
+        return output($run) =~ /^ *\d+ ms  \w/m || !$run->{proc}->alive;
+    });
+
+    $run->{pids}{$_} = 1 for descendants($run->{proc}->pid);
+
+    return $run->{proc}->alive;
+}
+
+
+sub nothing_left {
+    my ($run, $name) = @_;
+    my @left = glob "$run->{tmp}/*";
+    my @alive = grep { -d "/proc/$_" } keys %{ $run->{pids} };
+
+    is("@left", '', "$name: no file left");
+    is("@alive", '', "$name: no process left");
+
+    return;
+}
+
+
+# the token lines: [milliseconds, text]
+
+sub tokens {
+    my ($text) = @_;
+
+    return map { /^ *(\d+) ms  (.*)$/ ? [ $1, $2 ] : () } split /\n/, $text;
+}
+
+
+subtest 'each dialect' => sub {
+    my %runs = map { $_ => demo($_) } qw(openai simple typed text);
+
+    for my $client (sort keys %runs) {
+        my $run = $runs{$client};
+
+        ok(wait_token($run), "$client: a token before the end");
+        unlike(output($run), qr/^TTFT/m, "$client: not the summary yet")
+            if $run->{proc}->alive;
+        cmp_ok(scalar keys %{ $run->{pids} }, '>=', 3,
+            "$client: mock, nginx and its worker run");
+    }
+
+    for my $client (sort keys %runs) {
+        my $run = $runs{$client};
+        my $status = $run->{proc}->wait_exit;
+        my @tokens = tokens(output($run));
+        my @late = grep { $tokens[$_][0] < $tokens[ $_ - 1 ][0] }
+            1 .. $#tokens;
+
+        is($status, 0, "$client: exit status") or diag(errors($run));
+        is(scalar @tokens, 40, "$client: 40 tokens");
+        is("$tokens[0][1] $tokens[1][1] $tokens[-1][1]",
+            'Lorem ipsum dolor', "$client: their text");
+        is(scalar @late, 0, "$client: in the order of time");
+        cmp_ok($tokens[-1][0], '>', $tokens[0][0], "$client: not at once");
+        like(output($run), qr/^TTFT\ \d+\.\d\ ms,\ mean\ ITL\ \d+\.\d\ ms,
+            \ 40\ chunks,\ 253\ characters,\ end:\ complete$/mx,
+            "$client: summary");
+        is(errors($run), '', "$client: no errors");
+        nothing_left($run, $client);
+    }
+};
+
+
+subtest 'a provider that fails' => sub {
+    my %runs = map { $_ => demo($_,
+        env => { FAULT => 'fin-chunked-incomplete' }) } qw(typed text);
+
+    wait_token($_) for values %runs;
+
+    for my $client (sort keys %runs) {
+        my $run = $runs{$client};
+        my $status = $run->{proc}->wait_exit;
+
+        is($status >> 8, 1, "$client: exit status");
+        nothing_left($run, $client);
+    }
+
+    like(output($runs{typed}), qr/^ *\d+ ms  error: The provider closed/m,
+        'typed: the error');
+    like(output($runs{typed}), qr/ 8 chunks, .* end: error$/m,
+        'typed: summary');
+    like(output($runs{text}), qr/ 8 chunks, .* end: broken$/m,
+        'text: summary');
+
+    my $run = demo('simple', env => { FAULT => 's401' });
+    is($run->{proc}->wait_exit >> 8, 1, 'a status: exit status');
+    like(output($run), qr{^HTTP/1\.1 401 .*"done":true\}$}ms,
+        'a status: shown');
+    nothing_left($run, 'a status');
+};
+
+
+subtest 'what does not start' => sub {
+    my $run = demo('simple', env => { TEST_NGINX_BINARY => '/bin/false' });
+    is($run->{proc}->wait_exit >> 8, 1, 'nginx: exit status');
+    like(errors($run), qr/^nginx did not start/, 'nginx: why');
+    nothing_left($run, 'nginx');
+
+    $run = demo('simple', env => { LLM_MOCK => '/bin/false' });
+    is($run->{proc}->wait_exit >> 8, 1, 'mock: exit status');
+    like(errors($run), qr/^llm-mock did not start/, 'mock: why');
+    nothing_left($run, 'mock');
+
+    $run = demo('nosuch');
+    is($run->{proc}->wait_exit >> 8, 2, 'a wrong client: exit status');
+    like(errors($run), qr/^usage: make demo/, 'a wrong client: usage');
+    nothing_left($run, 'a wrong client');
+};
+
+
+subtest 'interrupted' => sub {
+    my %status = (INT => 130, TERM => 143);
+
+    for my $signal (sort keys %status) {
+        my $run = demo('simple');
+
+        ok(wait_token($run), "$signal: runs");
+        $run->{proc}->signal($signal);
+        is($run->{proc}->wait_exit >> 8, $status{$signal},
+            "$signal: exit status");
+        unlike(output($run), qr/^TTFT/m, "$signal: no summary");
+        nothing_left($run, $signal);
+    }
+
+    # while it starts
+    my $run = demo('simple');
+    wait_for(sub { return glob "$run->{tmp}/*" });
+    $run->{pids}{$_} = 1 for descendants($run->{proc}->pid);
+    $run->{proc}->signal('INT');
+    is($run->{proc}->wait_exit >> 8, 130, 'early: exit status')
+        or diag(errors($run));
+    nothing_left($run, 'early');
+
+    # as a terminal does it: the whole group, make too
+    $run = start([ 'make', '-s', '-C', $root, 'demo', 'CLIENT=text' ]);
+    ok(wait_token($run), 'make: runs');
+    like(output($run), qr/the client speaks text/, 'make: the client');
+    kill 'INT', -$run->{proc}->pid;
+    isnt($run->{proc}->wait_exit, 0, 'make: exit status');
+    ok(wait_for(sub { !grep { -d "/proc/$_" } keys %{ $run->{pids} } }),
+        'make: all ended');
+    nothing_left($run, 'make');
+};
+
+
+# a tree with these steps in place of util/deps and make all
+
+sub tree {
+    my ($name, $deps, $make) = @_;
+    my $tree = "$dir/$name";
+
+    mkdir $_ or die "$_: $!\n" for $tree, "$tree/util", "$tree/build";
+    symlink $files{LLM_MOCK}, "$tree/build/llm-mock" or die "symlink: $!\n";
+    symlink $files{TEST_NGINX_MODULE},
+        "$tree/build/ngx_llm_stream_module.so" or die "symlink: $!\n";
+
+    File::Copy::copy("$root/util/demo", "$tree/util/demo")
+        or die "copy: $!\n";
+    write_file("$tree/util/deps", "#!/bin/sh\n$deps\n");
+    write_file("$tree/Makefile", ".PHONY: all\nall:\n\t\@$make\n");
+    chmod 0755, "$tree/util/demo", "$tree/util/deps";
+
+    return start([ "$tree/util/demo" ], bare => 1);
+}
+
+
+sub write_file {
+    my ($file, $text) = @_;
+
+    open my $fh, '>', $file or die "$file: $!\n";
+    print $fh $text;
+    close $fh or die "$file: $!\n";
+
+    return;
+}
+
+
+subtest 'installing and building' => sub {
+    plan(skip_all => 'the module is built in')
+        if $files{TEST_NGINX_MODULE} eq '';
+
+    delete local @ENV{qw(TEST_NGINX_MODULE LLM_MOCK)};
+
+    my $run = tree('good', 'echo deps ran', 'echo make ran');
+    wait_token($run);
+    is($run->{proc}->wait_exit, 0, 'exit status') or diag(errors($run));
+    like(output($run), qr/\Adeps ran\nbuilding .*\nmake ran\nPOST /,
+        'the steps in order');
+    like(output($run), qr/ end: complete$/m, 'and the stream');
+    nothing_left($run, 'all went well');
+
+    $run = tree('deps', 'echo deps failed; exit 3', 'echo make ran');
+    is($run->{proc}->wait_exit >> 8, 1, 'deps failed: exit status');
+    is(output($run), "deps failed\n", 'deps failed: nothing more');
+
+    $run = tree('make', 'true', 'echo make failed; exit 3');
+    is($run->{proc}->wait_exit >> 8, 1, 'make failed: exit status');
+    unlike(output($run), qr/^POST/m, 'make failed: nothing more');
+    nothing_left($run, 'make failed');
+};
+
+
+done_testing();
