@@ -296,6 +296,16 @@ subtest 'installing and building' => sub {
     is($run->{proc}->wait_exit >> 8, 1, 'make failed: exit status');
     unlike(output($run), qr/^POST/m, 'make failed: nothing more');
     nothing_left($run, 'make failed');
+
+    # a make that goes on
+    $run = tree('long', 'true', 'echo make runs; tail -f /dev/null');
+    ok(wait_for(sub { return output($run) =~ /^make runs/m }),
+        'in make: runs');
+    $run->{pids}{$_} = 1 for descendants($run->{proc}->pid);
+    cmp_ok(scalar keys %{ $run->{pids} }, '>=', 2, 'in make: its processes');
+    $run->{proc}->signal('TERM');
+    is($run->{proc}->wait_exit >> 8, 143, 'in make: exit status');
+    nothing_left($run, 'in make');
 };
 
 

@@ -16,7 +16,7 @@ use LLMTest;
 use LLMTest::Ending qw(clients streaming hello wire shown answer_json);
 use LLMTest::Upstream;
 
-my $t = LLMTest->new;
+my $t = LLMTest->new(log_level => 'info');
 my $u = $t->upstream;
 my $e = LLMTest::Ending->new($t, $u);
 
@@ -315,7 +315,7 @@ sub bad_headers {
     $e->all_good('x-accel, hop-headers: only the allowed pass', @bad);
 
     (@cases, @bad) = ();
-    my $body = error_body('rate_limit_exceeded', 'Wait.');
+    my $body = error_body('rate_limit_exceeded', 'Wait a moment.');
 
     for my $client (clients()) {
         my $s = $e->run($client, [ [ send => LLMTest::Upstream::answer(429,

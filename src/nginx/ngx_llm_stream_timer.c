@@ -147,15 +147,15 @@ ngx_llm_stream_due(ngx_llm_stream_ctx_t *ctx, ngx_msec_int_t *left)
         return due;
     }
 
-    ngx_llm_stream_due_at(ngx_llm_stream_due_total, ctx->start,
-                          llcf->total_timeout, &due, left);
-
     if (ctx->a.error_status) {
         ngx_llm_stream_due_at(ngx_llm_stream_due_error_body,
                               ctx->a.header_at, NGX_LLM_STREAM_ERROR_TIME,
                               &due, left);
         return due;
     }
+
+    ngx_llm_stream_due_at(ngx_llm_stream_due_total, ctx->start,
+                          llcf->total_timeout, &due, left);
 
     if (!ctx->a.sent) {
         return due;
@@ -317,7 +317,9 @@ ngx_llm_stream_time_out(ngx_llm_stream_ctx_t *ctx, llm_fault_t fault)
         return;
     }
 
-    if (ctx->a.header_done
+    /* when the total is over there is no time for another peer either */
+
+    if (ctx->a.header_done && fault != LLM_FAULT_TOO_LONG
         && ngx_llm_stream_retry(ctx, NGX_LLM_STREAM_NEXT_INVALID))
     {
         ngx_llm_stream_wake(ctx);
