@@ -49,7 +49,7 @@ sub answered {
 
 sub ends {
     my ($name, $client, $events, %want) = @_;
-    my @over = $want{code} ? () : (['drained'], ['close']);
+    my @over = $want{code} ? () : (['close']);
     my $s = $e->run($client, [ answered(@$events), @over ],
         group => $want{group});
 
@@ -295,8 +295,7 @@ sub sized {
         my $s = $e->run($client, [ [ send => $HEAD
             . chunked(@WIRE[ 0, 1 ]) ],
             (map { [ send => $_ ] } @pieces),
-            [ send => chunked("\n", @WIRE[ 2 .. 4 ]) . $LAST ], ['drained'],
-            ['close'] ], group => 'small');
+            [ send => chunked("\n", @WIRE[ 2 .. 4 ]) . $LAST ], ['close'] ], group => 'small');
 
         push @cases, [ $client, $s, items => \@ITEMS ];
     }
@@ -420,8 +419,7 @@ for my $row (
     my @bad;
 
     for my $client (streaming(), 'gathered') {
-        my $s = $e->run($client, [ answered(@wire), ['drained'],
-            ['close'] ]);
+        my $s = $e->run($client, [ answered(@wire), ['close'] ]);
         my $wanted = { openai => 4, simple => 2, typed => 3 }->{$client};
         my $log = $e->logged($s) || { end => 'nothing' };
 
@@ -450,8 +448,7 @@ for my $row (
     for my $client (streaming()) {
         for my $type ('application/json', 'application/json; charset=utf-8') {
             my $s = $e->run($client, [ [ send => LLMTest::Upstream::answer(
-                200, $json, 'Content-Type' => $type) ], ['drained'],
-                ['close'] ]);
+                200, $json, 'Content-Type' => $type) ], ['close'] ]);
 
             push @cases, [ $client, $s, body => $s->body ];
             push @bad, map { "$client: $_" } bad_conversion($client, $s);
@@ -506,8 +503,7 @@ for my $row (
 
     for my $client (streaming(), 'gathered') {
         my $s = $e->run($client, [ [ send => LLMTest::Upstream::answer(200,
-            $body, 'Content-Type' => 'application/json') ], ['drained'],
-            ['close'] ]);
+            $body, 'Content-Type' => 'application/json') ], ['close'] ]);
 
         push @cases, [ $client, $s, code => $code ];
     }
@@ -527,8 +523,7 @@ for my $row ([ 'an answer', answer_json('Hello') ],
 
     for my $client (streaming(), 'gathered') {
         my $s = $e->run($client, [ [ send => LLMTest::Upstream::answer(200,
-            $body, 'Content-Type' => 'text/event-stream') ], ['drained'],
-            ['close'] ]);
+            $body, 'Content-Type' => 'text/event-stream') ], ['close'] ]);
 
         push @cases, [ $client, $s, code => 'upstream_invalid_stream' ];
     }

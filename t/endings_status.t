@@ -95,8 +95,7 @@ for my $row (@errors) {
             [ close => "${head}Connection: close\r\n\r\n$body" ])
         {
             my ($how, $bytes) = @$framing;
-            my $s = $e->run($client, [ [ send => $bytes ], ['drained'],
-                ['close'] ]);
+            my $s = $e->run($client, [ [ send => $bytes ], ['close'] ]);
 
             push @cases, [ "$client, $how", $s, code => $code,
                 status => $status, said => $body, end => 'upstream_error',
@@ -125,7 +124,7 @@ for my $row (
 
     for my $client (clients()) {
         my $s = $e->run($client, [ [ send => $bytes ],
-            @ops ? @ops : (['drained'], ['close']) ]);
+            @ops ? @ops : (['close']) ]);
 
         push @cases, [ $client, $s, status => $status,
             code => 'upstream_error', level => 'info|warn|error' ];
@@ -146,8 +145,7 @@ for my $status (401, 403) {
     for my $client (clients()) {
         my $s = $e->run($client, [ [ send => LLMTest::Upstream::answer(
             $status, $body, 'Content-Type' => 'application/json',
-            'WWW-Authenticate' => 'Bearer realm="sk-te"') ], ['drained'],
-            ['close'] ], group => 'keyed');
+            'WWW-Authenticate' => 'Bearer realm="sk-te"') ], ['close'] ], group => 'keyed');
 
         push @cases, [ $client, $s, status => $status, log => 0,
             code => 'upstream_error' ];
@@ -236,7 +234,7 @@ for my $type ('text/event-stream', 'text/event-stream;charset=UTF-8',
 
     for my $client (streaming()) {
         push @cases, [ $client, $e->run($client, [ [ send => $bytes ],
-            ['drained'], ['close'] ]), items => \@ITEMS ];
+            ['close'] ]), items => \@ITEMS ];
     }
 
     $e->judge("type $type", @cases);
@@ -305,7 +303,7 @@ sub bad_headers {
         my $s = $e->run($client, [ [ send => $client eq 'answer'
             ? LLMTest::Upstream::answer(200, $JSON, %pass, @never,
                 'Content-Type' => 'application/json')
-            : sse(%pass, @never) ], ['drained'], ['close'] ]);
+            : sse(%pass, @never) ], ['close'] ]);
 
         push @cases, [ $client, $s, items => \@ITEMS ];
         push @bad, bad_headers($s, pass => \%pass);
@@ -320,7 +318,7 @@ sub bad_headers {
     for my $client (clients()) {
         my $s = $e->run($client, [ [ send => LLMTest::Upstream::answer(429,
             $body, %pass, @never, 'Content-Type' => 'application/json') ],
-            ['drained'], ['close'] ]);
+            ['close'] ]);
 
         push @cases, [ $client, $s, code => 'rate_limit_exceeded',
             status => 429, said => $body, logged => 'upstream_error',
@@ -360,8 +358,7 @@ sub bad_headers {
 # hide_header and pass_header.
 
 {
-    my $s = $e->run('simple', [ [ send => sse(%pass, @never) ], ['drained'],
-        ['close'] ], group => 'hide');
+    my $s = $e->run('simple', [ [ send => sse(%pass, @never) ], ['close'] ], group => 'hide');
     my %have = %{ $s->headers };
 
     ok(!defined $have{'x-request-id'}, 'hide_header: a request id');
@@ -371,7 +368,7 @@ sub bad_headers {
         'hide_header: only that');
 
     $s = $e->run('simple', [ [ send => sse(%pass, @never,
-        'Server-Timing' => 'total;dur=1') ], ['drained'], ['close'] ],
+        'Server-Timing' => 'total;dur=1') ], ['close'] ],
         group => 'pass');
     %have = %{ $s->headers };
 
@@ -396,7 +393,7 @@ sub bad_headers {
 # Our own headers on a stream: never stored, never sniffed, no length.
 
 for my $client (streaming()) {
-    my $s = $e->run($client, [ [ send => sse() ], ['drained'], ['close'] ]);
+    my $s = $e->run($client, [ [ send => sse() ], ['close'] ]);
     my %have = %{ $s->headers };
     my $type = $client eq 'text' ? 'text/plain; charset=utf-8'
         : 'text/event-stream; charset=utf-8';
@@ -416,7 +413,7 @@ for my $client (streaming()) {
 for my $client ('openai', 'text') {
     my $s = $e->run($client, [ [ send => "HTTP/1.1 429 X\r\n"
         . "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n" ],
-        ['drained'], ['close'] ]);
+        ['close'] ]);
 
     $e->check("s429: bad chunks, $client", $s, status => 429,
         code => 'upstream_error', level => 'info|warn|error');

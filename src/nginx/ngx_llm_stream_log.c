@@ -53,9 +53,16 @@ ngx_llm_stream_finish(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc)
     ctx->end.data = (u_char *) info->end.p;
     ctx->end.len = info->end.n;
 
-    level = (ctx->fault == LLM_FAULT_CLIENT_ABORT
-             || (ctx->a.error_status && ctx->a.error_status < 500))
-            ? NGX_LOG_INFO : NGX_LOG_ERR;
+    level = NGX_LOG_ERR;
+
+    if (ctx->fault == LLM_FAULT_CLIENT_ABORT) {
+        level = NGX_LOG_INFO;
+
+    } else if (ctx->a.error_status && ctx->a.error_status < 500) {
+        /* an error that came as a 200 is odd, a 429 that came as one is not */
+        level = ctx->a.status.code == ctx->a.error_status ? NGX_LOG_INFO
+                                                          : NGX_LOG_WARN;
+    }
 
     ngx_log_error(level, r->connection->log, 0,
                   "llm_stream ended: %V, \"%*s\", upstream status %ui, "

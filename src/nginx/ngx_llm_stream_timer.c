@@ -97,7 +97,7 @@ ngx_llm_stream_timer_handler(ngx_event_t *ev)
 
     ngx_http_set_log_request(c->log, r);
 
-    if (ctx->finished || c->error) {
+    if (ctx->finished) {
         return;
     }
 
@@ -224,7 +224,13 @@ ngx_llm_stream_act(ngx_llm_stream_ctx_t *ctx, ngx_llm_stream_due_e due)
 {
     ngx_uint_t  busy;
 
-    busy = ctx->a.open && ngx_llm_stream_client_busy(ctx);
+    /*
+     * A client that is gone may still have a request, by
+     * llm_stream_ignore_client_abort: the limits hold for it too.
+     */
+
+    busy = ctx->a.open && (ngx_llm_stream_client_busy(ctx)
+                           || ctx->request->connection->error);
 
     switch (due) {
 
@@ -234,7 +240,7 @@ ngx_llm_stream_act(ngx_llm_stream_ctx_t *ctx, ngx_llm_stream_due_e due)
 
     case ngx_llm_stream_due_content:
 
-        if (busy) {
+        if (busy && !ctx->request->connection->error) {
             /* the client's slowness is not the provider's silence */
             ngx_add_timer(&ctx->timer, NGX_LLM_STREAM_RECHECK);
             return;

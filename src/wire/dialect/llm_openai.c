@@ -557,9 +557,10 @@ llm_openai_emit_chunk(llm_openai_chunk_t *c)
 {
     llm_rc_t  rc;
 
-    /* Azure's first chunk has no id: the next one says it */
+    /* Azure's first chunk has no id: the next one says it; one that is an
+     * error starts nothing */
 
-    if (!c->d->started && c->id.n != 0) {
+    if (!c->d->started && c->id.n != 0 && c->error.p == NULL && !c->flat) {
         rc = llm_openai_start(c);
         if (rc != LLM_OK) {
             return rc;
