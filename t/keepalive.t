@@ -378,10 +378,11 @@ case('bytes on an idle connection', sub {
 
 case('not after the client left', sub {
     my $path = fresh();
-    my $s = $t->open(method => 'POST', path => $path,
-        body => chat_request());
 
     script();
+
+    my $s = $t->open(method => 'POST', path => $path,
+        body => chat_request());
     my ($first) = $u->take;
 
     $first->sse_head;

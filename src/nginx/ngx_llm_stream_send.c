@@ -156,10 +156,14 @@ ngx_llm_stream_key_line(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
 
     d = ctx->conf->dialect;
 
-    if (ctx->conf->api_key == NULL
-        || ngx_llm_stream_is_set(ctx, (u_char *) d->auth_header.p,
-                                 d->auth_header.n))
+    if (ngx_llm_stream_is_set(ctx, (u_char *) d->auth_header.p,
+                              d->auth_header.n))
     {
+        ctx->key_ours = 1;
+        return NGX_OK;
+    }
+
+    if (ctx->conf->api_key == NULL) {
         return NGX_OK;
     }
 

@@ -9,6 +9,8 @@
 
 static char *ngx_llm_stream_ssl_conf_command_check(ngx_conf_t *cf,
     void *post, void *data);
+static ngx_int_t ngx_llm_stream_ssl_passwords(ngx_conf_t *cf,
+    ngx_llm_stream_loc_conf_t *conf);
 static ngx_int_t ngx_llm_stream_ssl_certificate(ngx_conf_t *cf,
     ngx_llm_stream_loc_conf_t *conf);
 static ngx_int_t ngx_llm_stream_ssl_trust(ngx_conf_t *cf,
@@ -140,6 +142,10 @@ ngx_llm_stream_set_ssl(ngx_conf_t *cf, ngx_llm_stream_loc_conf_t *conf)
                            "gets the API key");
     }
 
+    if (ngx_llm_stream_ssl_passwords(cf, conf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (ssl->ctx) {
         return NGX_OK;
     }
@@ -171,9 +177,13 @@ ngx_llm_stream_set_ssl(ngx_conf_t *cf, ngx_llm_stream_loc_conf_t *conf)
 }
 
 
+/*
+ * A client certificate with variables is loaded for each connection: every
+ * location keeps its passwords, also one that shares a context made before.
+ */
+
 static ngx_int_t
-ngx_llm_stream_ssl_certificate(ngx_conf_t *cf,
-    ngx_llm_stream_loc_conf_t *conf)
+ngx_llm_stream_ssl_passwords(ngx_conf_t *cf, ngx_llm_stream_loc_conf_t *conf)
 {
     ngx_http_complex_value_t  *cert, *key;
 
@@ -191,11 +201,29 @@ ngx_llm_stream_ssl_certificate(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    if (cert->lengths || key->lengths) {
-        conf->upstream.ssl_passwords =
+    if (cert->lengths == NULL && key->lengths == NULL) {
+        return NGX_OK;
+    }
+
+    conf->upstream.ssl_passwords =
                ngx_ssl_preserve_passwords(cf, conf->upstream.ssl_passwords);
 
-        return conf->upstream.ssl_passwords ? NGX_OK : NGX_ERROR;
+    return conf->upstream.ssl_passwords ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_llm_stream_ssl_certificate(ngx_conf_t *cf,
+    ngx_llm_stream_loc_conf_t *conf)
+{
+    ngx_http_complex_value_t  *cert, *key;
+
+    cert = conf->upstream.ssl_certificate;
+    key = conf->upstream.ssl_certificate_key;
+
+    if (cert == NULL || cert->value.len == 0 || cert->lengths || key->lengths)
+    {
+        return NGX_OK;
     }
 
     return ngx_ssl_certificate(cf, conf->upstream.ssl, &cert->value,

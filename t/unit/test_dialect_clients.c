@@ -9,7 +9,8 @@
 static void
 test_simple(void **state)
 {
-    client_t  c;
+    client_t     c;
+    llm_event_t  ev;
 
     (void) state;
 
@@ -27,6 +28,24 @@ test_simple(void **state)
     client_error(&c, "a \"b\"");
     client_close(&c, "data: {\"error\":\"a \\\"b\\\"\",\"code\":\"tide\","
                  "\"done\":true}\n\n");
+
+    /* the bound is that of what is gathered, after it was escaped */
+
+    client_open(&c, &llm_dialect_simple, 1);
+    c.e.max_response = 5;
+    ev = client_ev(LLM_EV_TEXT);
+    ev.linesep = 1;
+    ev.text = client_slice("\xe2\x80\xa8");
+    client_event(&c, &ev);
+    assert_int_equal(c.e.rc, LLM_TOO_BIG);
+    client_close(&c, "");
+
+    client_open(&c, &llm_dialect_simple, 1);
+    c.e.max_response = 6;
+    client_event(&c, &ev);
+    assert_int_equal(c.e.rc, LLM_OK);
+    client_end(&c);
+    client_close(&c, "{\"content\":\"\\u2028\",\"done\":true}");
 
     client_open(&c, &llm_dialect_simple, 1);
     c.e.max_response = 3;
@@ -76,6 +95,16 @@ test_typed(void **state)
                  "\"model\":null,\"created\":null}}\n\n"
                  "data: {\"type\":\"done\",\"data\":{\"full_text\":\"\","
                  "\"finish_reason\":null,\"usage\":null}}\n\n");
+
+    /* the last reason of choice 0 */
+
+    client_open(&c, &llm_dialect_typed, 0);
+    client_finish(&c, 0, LLM_FINISH_STOP, "stop");
+    client_finish(&c, 0, LLM_FINISH_LENGTH, "length");
+    client_finish(&c, 1, LLM_FINISH_STOP, "stop");
+    client_end(&c);
+    client_close(&c, "data: {\"type\":\"done\",\"data\":{\"full_text\":\"\","
+                 "\"finish_reason\":\"length\",\"usage\":null}}\n\n");
 
     client_open(&c, &llm_dialect_typed, 1);
     client_end(&c);

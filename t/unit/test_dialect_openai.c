@@ -57,6 +57,8 @@ test_text(void **state)
           "reasoning text=Hm\n" },
         { CH("{\"reasoning\":\"\",\"reasoning_content\":\"Hm\"}"),
           "reasoning text=Hm\n" },
+        { CH("{\"reasoning\":\"Hm\",\"reasoning_content\":\"\"}"),
+          "reasoning text=Hm\n" },
         { "{\"choices\":[{\"index\":0}]}", "text text=\n" },
         { "{\"choices\":[{\"index\":0,\"delta\":null}]}", "text text=\n" },
         { "{\"choices\":[{\"index\":0,\"delta\":[1,{}]}]}", "text text=\n" },
@@ -408,7 +410,7 @@ test_terminators(void **state)
     static const char *const  blank[] = { "", " ", "\n" };
 
     static const char *const  invalid[] = {
-        "[DONE", "{", "{}}", "[]", "7", "null", "\"x\"", "not json",
+        "[DONE", "[DONEX", "{", "{}}", "[]", "7", "null", "\"x\"", "not json",
         "{\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]",
         "{\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}x",
         "{\"id\":\"c1\",\"choices\":[{\"delta\":{\"content\":\"Hi\"}},{]}",

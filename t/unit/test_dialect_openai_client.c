@@ -65,6 +65,27 @@ test_openai_stream(void **state)
                  ",\"type\":\"server_error\",\"param\":null,\"code\":\"tide\""
                  "}}\n\n");
 
+    /* counts that were not said are not made up */
+
+    client_open(&c, &llm_dialect_openai, 0);
+    c.e.usage = 1;
+    client_start(&c);
+    client_usage(&c, -1);
+    client_end(&c);
+    client_close(&c, DELTA0(ROLE) ",\"usage\":null}\n\n"
+                 HEAD "],\"usage\":{\"prompt_tokens\":3,"
+                 "\"completion_tokens\":4,\"total_tokens\":7}}\n\n"
+                 "data: [DONE]\n\n");
+
+    /* choices beyond the table pass without a role */
+
+    client_open(&c, &llm_dialect_openai, 0);
+    client_start(&c);
+    client_text(&c, LLM_EV_TEXT, 4000000000, "x");
+    client_close(&c, DELTA0(ROLE) "}\n\n" HEAD "{\"index\":4000000000,"
+                 "\"delta\":{\"content\":\"x\"},\"logprobs\":null,"
+                 "\"finish_reason\":null}]}\n\n");
+
     /* nothing but the end */
 
     client_open(&c, &llm_dialect_openai, 0);

@@ -209,7 +209,7 @@ test_not_finished(void **state)
         { "{\"id\":\"c1\",\"choices\":[]}", LLM_EOF_FRAMED,
           LLM_FAULT_INVALID_STREAM },
         { "<html>\n\n</html>", LLM_EOF_CLOSED, LLM_FAULT_INVALID_STREAM },
-        { "data: {\"choi", LLM_EOF_CLOSED, LLM_FAULT_INVALID_STREAM },
+        { "data: {\"choi", LLM_EOF_CLOSED, LLM_FAULT_TRUNCATED },
         { ROLE, LLM_EOF_FRAMED, LLM_FAULT_TRUNCATED },
         { ROLE TEXT("a"), LLM_EOF_CLOSED, LLM_FAULT_TRUNCATED },
         { ROLE TEXT("a") "data: [DON", LLM_EOF_FRAMED, LLM_FAULT_TRUNCATED },
@@ -220,6 +220,10 @@ test_not_finished(void **state)
         { ROLE FIN("1", "stop"), LLM_EOF_FRAMED, LLM_FAULT_TRUNCATED },
         { ROLE FIN("0", "stop") FIN("500", "stop"), LLM_EOF_FRAMED,
           LLM_FAULT_TRUNCATED },
+        { FIN("500", "stop") FIN("0", "stop"), LLM_EOF_FRAMED,
+          LLM_FAULT_TRUNCATED },
+        { EV("{" ID ",\"choices\":[{\"index\":70,\"delta\":{}}]}")
+          FIN("0", "stop"), LLM_EOF_FRAMED, LLM_FAULT_TRUNCATED },
         { EV("{" ID ",\"choices\":[]}") USE, LLM_EOF_FRAMED,
           LLM_FAULT_TRUNCATED }
     };
@@ -403,6 +407,97 @@ test_event_bound(void **state)
 }
 
 
+/* What the flow gives its encoder and its measure: the time, whether usage
+ * was asked for, whether a text may break a client's line splitter. */
+static void
+test_context(void **state)
+{
+    size_t         cut;
+    flow_case_t    c;
+    flow_result_t  r;
+
+    (void) state;
+
+    c = flow_default;
+    c.answer_in = 1;
+
+    flow_run_text(&r, &c, "{\"choices\":[{\"message\":{\"content\":\"a\"}}],"
+                  "\"usage\":{\"total_tokens\":3}}");
+    assert_non_null(strstr((char *) r.p, "\"created\":1700000000,"));
+    assert_null(strstr((char *) r.p, "usage"));
+    assert_int_equal(r.frames, 1);
+    flow_forget(&r);
+
+    c.usage = 1;
+    flow_run_text(&r, &c, "{\"choices\":[{\"message\":{\"content\":\"a\"}}],"
+                  "\"usage\":{\"total_tokens\":3}}");
+    assert_non_null(strstr((char *) r.p, "\"total_tokens\":3}}\n\n"));
+    flow_forget(&r);
+
+    c = flow_default;
+    c.client = &llm_dialect_simple;
+    flow_run_text(&r, &c, TEXT("a\xe2\x80\xa8") TEXT("b") DONE);
+    assert_string_equal((char *) r.p,
+                        "data: {\"content\":\"a\\u2028\",\"done\":false}\n\n"
+                        "data: {\"content\":\"b\",\"done\":false}\n\n"
+                        "data: {\"done\":true}\n\n");
+    flow_forget(&r);
+
+    /* the clock of a piece is where it begins in the stream */
+
+    cut = strlen(ROLE TEXT("a"));
+    flow_run(&r, &flow_default, ROLE TEXT("a") TEXT("b") DONE,
+             strlen(ROLE TEXT("a") TEXT("b") DONE), &cut, 1);
+    assert_int_equal(r.measure.first, 0);
+    assert_int_equal(r.measure.last, cut);
+    flow_forget(&r);
+}
+
+
+/* A JSON answer, or one that is gathered, is bounded. */
+static void
+test_response_bound(void **state)
+{
+    size_t         k, at;
+    flow_case_t    c;
+    flow_result_t  r;
+
+    static const char  answer[] = "{\"choices\":[{\"message\":{\"content\":"
+                                  "\"0123456789\"}}]}";
+
+    (void) state;
+
+    for (k = 0; k < 8; k++) {
+        c = flow_default;
+        c.client = clients[k / 2];
+        c.answer_in = 1;
+        c.answer_out = k % 2;
+        c.max_response = strlen(answer) - 1;
+
+        for (at = 1; at < strlen(answer); at++) {
+            flow_run(&r, &c, answer, strlen(answer), &at, 1);
+            check_fault(&c, &r, LLM_FAULT_RESPONSE_TOO_LARGE);
+            assert_int_equal(r.before, 0);
+            flow_forget(&r);
+        }
+
+        c.max_response++;
+        flow_run_text(&r, &c, answer);
+        assert_int_equal(r.rc, LLM_DONE);
+        flow_forget(&r);
+
+        /* a stream's text, gathered for one answer */
+
+        c.answer_in = 0;
+        c.answer_out = 1;
+        c.max_response = 9;
+        flow_run_text(&r, &c, CH("{\"content\":\"0123456789\"}") DONE);
+        check_fault(&c, &r, LLM_FAULT_RESPONSE_TOO_LARGE);
+        flow_forget(&r);
+    }
+}
+
+
 /* Bytes that are no UTF-8 are repaired in every direction, and counted. */
 static void
 test_repair(void **state)
@@ -538,6 +633,8 @@ main(void)
         cmocka_unit_test(test_tail_error),
         cmocka_unit_test(test_invalid_frame),
         cmocka_unit_test(test_event_bound),
+        cmocka_unit_test(test_context),
+        cmocka_unit_test(test_response_bound),
         cmocka_unit_test(test_repair),
         cmocka_unit_test(test_sink_fails),
         cmocka_unit_test(test_memory)

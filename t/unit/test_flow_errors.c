@@ -186,6 +186,38 @@ test_upstream_error_odd(void **state)
     json_decref(root);
     flow_forget(&r);
 
+    /* a cut never parts a pair */
+
+    (void) snprintf(in, sizeof(in), "data: {\"error\":\"");
+
+    for (i = 0; i < 201; i++) {
+        strcat(in, "\\uD83D\\ude00");
+    }
+
+    strcat(in, "\"}\n\n");
+    flow_run_text(&r, &c, in);
+
+    root = flow_event(r.p, r.n, 0);
+    assert_int_equal(strlen(json_string_value(json_object_get(root,
+                                                              "error"))),
+                     4 * 200);
+    json_decref(root);
+    flow_forget(&r);
+}
+
+
+/* Errors in bare text, errors that say nothing, and what they leave out. */
+static void
+test_upstream_error_bare(void **state)
+{
+    flow_case_t    c;
+    flow_result_t  r;
+
+    (void) state;
+
+    c = flow_default;
+    c.client = &llm_dialect_simple;
+
     flow_run_text(&r, &c, "event: error\ndata: out of \"water\"\n\n");
     assert_string_equal((char *) r.p, "data: {\"error\":\"out of \\\"water"
                         "\\\"\",\"code\":\"upstream_error\",\"done\":true}"
@@ -266,6 +298,101 @@ test_fail(void **state)
 }
 
 
+static void
+flow_open(llm_flow_t *f, unit_out_t *o, unit_alloc_t *u,
+    const llm_dialect_t *client, const char *in)
+{
+    llm_flow_conf_t  conf;
+
+    unit_out_init(o, 0, 0);
+    memset(&conf, 0, sizeof(llm_flow_conf_t));
+
+    conf.upstream = &llm_dialect_openai;
+    conf.client = client;
+    conf.max_event = FLOW_PLENTY;
+    conf.max_response = FLOW_PLENTY;
+    conf.alloc = unit_alloc(u);
+
+    assert_int_equal(llm_flow_init(f, &conf, &o->out), LLM_OK);
+    (void) llm_flow_feed(f, (const llm_u8 *) in, strlen(in), 0);
+}
+
+
+static void
+flow_close(llm_flow_t *f, unit_out_t *o, unit_alloc_t *u)
+{
+    llm_flow_free(f);
+    assert_int_equal(u->live, 0);
+    unit_out_free(o);
+}
+
+
+/* After a terminator nothing is written, whatever the caller says. */
+static void
+test_fail_once(void **state)
+{
+    size_t        k;
+    llm_flow_t    f;
+    unit_out_t    o;
+    unit_alloc_t  u;
+    size_t        n;
+
+    (void) state;
+
+    for (k = 0; k < 4; k++) {
+        flow_open(&f, &o, &u, clients[k], TEXT("a") DONE);
+        assert_int_equal(f.done, 1);
+        n = (size_t) (o.out.pos - o.p);
+
+        assert_int_equal(llm_flow_fail(&f, LLM_FAULT_RESET), LLM_OK);
+        assert_int_equal(o.out.pos - o.p, n);
+        flow_close(&f, &o, &u);
+    }
+}
+
+
+/* An upstream's error that turned into a fault of ours is told as ours. */
+static void
+test_fail_other(void **state)
+{
+    size_t        k;
+    llm_flow_t    f;
+    unit_out_t    o, body;
+    unit_alloc_t  u;
+
+    (void) state;
+
+    for (k = 0; k < 3; k++) {
+        flow_open(&f, &o, &u, clients[k],
+                  EV("{\"error\":{\"message\":\"No.\",\"param\":\"p\"}}"));
+        assert_int_equal(f.fault, LLM_FAULT_UPSTREAM_ERROR);
+
+        unit_out_init(&body, 0, 0);
+        f.same = 0;         /* as if translated: param is carried */
+        llm_flow_error_body(&f, &body.out);
+        unit_out_end(&body);
+        assert_int_equal(strstr((char *) body.p, "\"param\":\"p\"") != NULL,
+                         k == 0);
+        unit_out_free(&body);
+        f.same = k == 0;
+
+        assert_int_equal(llm_flow_fail(&f, LLM_FAULT_SHUTDOWN), LLM_OK);
+        unit_out_end(&o);
+        assert_non_null(strstr((char *) o.p, "server_shutdown"));
+        assert_null(strstr((char *) o.p, "No."));
+
+        unit_out_init(&body, 0, 0);
+        llm_flow_error_body(&f, &body.out);
+        unit_out_end(&body);
+        assert_non_null(strstr((char *) body.p, "server_shutdown"));
+        assert_int_equal(llm_flow_status(&f), 503);
+        unit_out_free(&body);
+
+        flow_close(&f, &o, &u);
+    }
+}
+
+
 int
 main(void)
 {
@@ -273,6 +400,9 @@ main(void)
         cmocka_unit_test(test_upstream_error),
         cmocka_unit_test(test_secret),
         cmocka_unit_test(test_upstream_error_odd),
+        cmocka_unit_test(test_upstream_error_bare),
+        cmocka_unit_test(test_fail_once),
+        cmocka_unit_test(test_fail_other),
         cmocka_unit_test(test_fail)
     };
 
