@@ -328,10 +328,10 @@ for my $x (map { [ @$_, 0 ], $_->[1] =~ /hello/ ? [ @$_, 1 ] : () } @BAD) {
         script([ 'request' ], bad_ops($bytes, $cut), [ 'wait_close' ]);
         script([ 'request' ], @GOOD, [ 'wait_close' ]);
 
-        my $r = $t->post($path, chat_request());
+        my $r = $t->post($path, chat_request(), limit => 4);
         my $first = $u->accept;
 
-        ok($first->wait_close, 'the connection is closed');
+        ok($first->wait_close(4), 'the connection is closed');
         unlike($r->{body}, qr/poison/, 'nothing of what is too much');
 
         if ($what eq 'complete') {
@@ -348,9 +348,9 @@ for my $x (map { [ @$_, 0 ], $_->[1] =~ /hello/ ? [ @$_, 1 ] : () } @BAD) {
             is($r->{status}, $what, "status $what");
         }
 
-        $r = $t->post($path, chat_request());
+        $r = $t->post($path, chat_request(), limit => 4);
         is($r->{body}, $body, 'the next one is whole');
-        ok($u->accept, 'on another connection');
+        ok($u->accept(1), 'on another connection');
         is($first->stat->{requests}, 1, 'not on the first');
     });
 }

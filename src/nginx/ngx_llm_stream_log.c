@@ -59,9 +59,11 @@ ngx_llm_stream_finish(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc)
         level = NGX_LOG_INFO;
 
     } else if (ctx->a.error_status && ctx->a.error_status < 500) {
-        /* an error that came as a 200 is odd, a 429 that came as one is not */
-        level = ctx->a.status.code == ctx->a.error_status ? NGX_LOG_INFO
-                                                          : NGX_LOG_WARN;
+        /* a key that is refused, and an error inside a 200, concern us */
+        level = (ctx->a.status.code != ctx->a.error_status
+                 || ctx->a.error_status == NGX_HTTP_UNAUTHORIZED
+                 || ctx->a.error_status == NGX_HTTP_FORBIDDEN)
+                ? NGX_LOG_WARN : NGX_LOG_INFO;
     }
 
     ngx_log_error(level, r->connection->log, 0,
@@ -141,7 +143,13 @@ ngx_llm_stream_shut_down(ngx_llm_stream_ctx_t *ctx)
 #if (NGX_HTTP_V2)
 
     if (ctx->request->stream) {
+
+        /* c->close is gone by now: an error that is not the client's */
+
         c = ctx->request->stream->connection->connection;
+
+        return c->error && !c->read->eof && !c->read->pending_eof
+               && !c->read->error;
     }
 
 #endif

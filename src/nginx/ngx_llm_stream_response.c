@@ -572,7 +572,8 @@ ngx_llm_stream_feed_chunked(ngx_llm_stream_ctx_t *ctx, ngx_buf_t *b)
 static void
 ngx_llm_stream_consume(ngx_llm_stream_ctx_t *ctx, u_char *p, size_t n)
 {
-    llm_rc_t  rc;
+    llm_rc_t    rc;
+    ngx_uint_t  first;
 
     ctx->a.bytes += n;
 
@@ -589,17 +590,21 @@ ngx_llm_stream_consume(ngx_llm_stream_ctx_t *ctx, u_char *p, size_t n)
     }
 
     if (ctx->a.flow_done) {
+        /* who talks on after the end is not trusted with another request */
         ctx->a.drained += n;
-
-        if (ctx->a.drained > NGX_LLM_STREAM_DRAIN) {
-            ctx->a.ended = 1;
-            ctx->a.leftover = 1;
-        }
-
+        ctx->a.leftover = 1;
+        ctx->a.ended = (ctx->a.drained > NGX_LLM_STREAM_DRAIN);
         return;
     }
 
+    first = (ctx->a.flow.measure.chunks == 0);
+
     rc = llm_flow_feed(&ctx->a.flow, p, n, ngx_current_msec);
+
+    if (first && ctx->a.flow.measure.chunks) {
+        /* from here on another limit holds, which may be nearer */
+        ngx_llm_stream_timer_update(ctx);
+    }
 
     if (rc == LLM_OK) {
         return;
@@ -680,6 +685,11 @@ ngx_llm_stream_end(ngx_llm_stream_ctx_t *ctx)
     ngx_http_upstream_t  *u;
 
     u = ctx->request->upstream;
+
+    if (u->error) {
+        /* an unclean end is decided: it must not become a clean one */
+        return;
+    }
 
     if (ctx->a.fault && !ctx->a.ended) {
         ctx->a.ended = 1;

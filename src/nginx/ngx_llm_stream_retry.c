@@ -103,11 +103,20 @@ ngx_llm_stream_retry_sent(ngx_llm_stream_ctx_t *ctx)
 void
 ngx_llm_stream_retry_unfit(ngx_llm_stream_ctx_t *ctx)
 {
+    ngx_http_upstream_t  *u;
+
+    u = ctx->request->upstream;
+
     ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
                   "llm_stream leaves a pooled connection that was verified "
                   "for another name");
 
-    ctx->request->upstream->conf = &ctx->conf->upstream_resend;
+    /* the peer did nothing wrong: it must not count as failed */
+
+    u->peer.free(&u->peer, u->peer.data, NGX_PEER_NEXT);
+    u->peer.sockaddr = NULL;
+
+    u->conf = &ctx->conf->upstream_resend;
 }
 
 

@@ -300,11 +300,6 @@ ngx_llm_stream_ssl_fits(ngx_llm_stream_ctx_t *ctx)
         return 0;
     }
 
-    if (sni == NULL) {
-        /* an address, or SNI is off: then a constant name only */
-        return u->conf->ssl_name == NULL || u->conf->ssl_name->lengths == NULL;
-    }
-
     /* without the port, as the core sends it */
 
     last = name.data + name.len;
@@ -312,6 +307,13 @@ ngx_llm_stream_ssl_fits(ngx_llm_stream_ctx_t *ctx)
 
     if (p) {
         name.len = p - name.data;
+    }
+
+    if (sni == NULL) {
+        /* made for an address, or without SNI: nothing tells which name */
+        return u->conf->ssl_name == NULL
+               && (!u->conf->ssl_server_name || name.data[0] == '['
+                   || ngx_inet_addr(name.data, name.len) != INADDR_NONE);
     }
 
     return ngx_strlen(sni) == name.len

@@ -79,6 +79,41 @@ test_errors(void **state)
 }
 
 
+/* An error in a chunk that says who it is starts nothing; what the chunk says
+ * besides goes before it. */
+static void
+test_error_start(void **state)
+{
+    static const row_t  rows[] = {
+        { "{\"id\":\"c1\",\"model\":\"m\",\"error\":{\"message\":\"No.\"}}",
+          "error message=No. status=0\n" },
+        { "{\"id\":\"c1\",\"choices\":[{\"delta\":{\"role\":\"assistant\","
+          "\"content\":\"\"}}],\"error\":\"No.\"}",
+          "error message=No. status=0\n" },
+        { "{\"id\":\"c1\",\"choices\":[{\"delta\":{\"content\":\"a\"}}],"
+          "\"error\":\"No.\"}",
+          "start id=c1\ntext text=a\nerror message=No. status=0\n" },
+        { "{\"id\":\"c1\",\"choices\":[{\"delta\":{\"tool_calls\":"
+          "[{\"id\":\"t\"}]}}],\"error\":\"No.\"}",
+          "start id=c1\ntool at=0 id=t\nerror message=No. status=0\n" },
+        { "{\"id\":\"c1\",\"choices\":[{\"delta\":{\"content\":"
+          "[{\"text\":\"a\"}]}}],\"error\":\"No.\"}",
+          "start id=c1\ntext text=a\nerror message=No. status=0\n" }
+    };
+
+    static const row_t  started[] = {
+        { "{\"choices\":[{\"delta\":{\"content\":\"\"}}],\"error\":\"No.\","
+          "\"usage\":{\"total_tokens\":3}}",
+          "usage -1 -1 -1 -1 3\nerror message=No. status=0\n" }
+    };
+
+    (void) state;
+
+    expect_all(rows, 0, LLM_OK);
+    expect_all(started, 1, LLM_OK);
+}
+
+
 /* An SSE event of type "error" is one, whatever it holds. */
 static void
 test_error_event(void **state)
@@ -266,6 +301,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_error_start),
         cmocka_unit_test(test_error_event),
         cmocka_unit_test(test_decode_error),
         cmocka_unit_test(test_error_body),

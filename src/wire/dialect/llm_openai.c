@@ -540,6 +540,7 @@ llm_openai_open(llm_openai_chunk_t *c, llm_decoder_t *d, llm_frame_t *frame)
     c->error = llm_slice_null;
     c->created = -1;
 
+    memset(&c->first, 0, sizeof(llm_openai_choice_t));
     memset(&c->ev, 0, sizeof(llm_event_t));
 
     c->ev.linesep = frame->linesep;
@@ -556,11 +557,26 @@ static llm_rc_t
 llm_openai_emit_chunk(llm_openai_chunk_t *c)
 {
     llm_rc_t  rc;
+    unsigned  error;
 
-    /* Azure's first chunk has no id: the next one says it; one that is an
-     * error starts nothing */
+    error = c->error.p != NULL || c->flat;
 
-    if (!c->d->started && c->id.n != 0 && c->error.p == NULL && !c->flat) {
+    if (error && c->frame->choices <= 1 && c->first.content.n == 0
+        && c->first.reasoning.n == 0 && c->first.refusal.n == 0
+        && !llm_openai_is_rare(&c->first))
+    {
+        /* it starts nothing, and of what it says beside the error only the
+         * count is true */
+
+        rc = c->d->started && c->usage.p != NULL
+             ? llm_openai_emit_usage(c) : LLM_OK;
+
+        return rc == LLM_OK ? llm_openai_emit_error(c) : rc;
+    }
+
+    /* Azure's first chunk has no id: the next one says it */
+
+    if (!c->d->started && c->id.n != 0) {
         rc = llm_openai_start(c);
         if (rc != LLM_OK) {
             return rc;
@@ -573,7 +589,7 @@ llm_openai_emit_chunk(llm_openai_chunk_t *c)
         rc = llm_openai_emit_usage(c);
     }
 
-    if (rc == LLM_OK && (c->error.p != NULL || c->flat)) {
+    if (rc == LLM_OK && error) {
         rc = llm_openai_emit_error(c);
     }
 
