@@ -357,6 +357,52 @@ subtest 'openai: a stream although none was asked for' => sub {
 };
 
 
+# what one answer holds beside text is in the chunks made of it, too
+subtest 'openai: JSON with more than text, as a stream' => sub {
+    my $body = '{"id":"c-1","object":"chat.completion","created":3,'
+        . '"model":"m","choices":[{"index":0,"message":{"role":"assistant",'
+        . '"content":null,"reasoning_content":"hm \u00e9","tool_calls":['
+        . '{"id":"a","type":"function","function":{"name":"f","arguments":'
+        . '"{\"x\":1}"}},{"id":"b","type":"function","function":{"name":"g",'
+        . '"arguments":"{}"}}]},"finish_reason":"tool_calls"},{"index":1,'
+        . '"message":{"role":"assistant","content":null,"refusal":"no \"w\""'
+        . '},"finish_reason":"stop"}]}';
+    my $r = ask('/openai', LLMTest::Upstream::answer(200, $body,
+        'Content-Type' => 'application/json'), stream => 1);
+    my @data = map { $_->{data} } @{ $r->{events} };
+    my (%said, %calls);
+
+    is(pop @data, '[DONE]', 'terminator');
+
+    for my $choice (map { @{ json($_)->{choices} } } @data) {
+        my $to = $said{ $choice->{index} } //= {};
+        my $delta = $choice->{delta};
+
+        $to->{$_} .= $delta->{$_} for grep { defined $delta->{$_} }
+            qw(content reasoning_content refusal);
+        $to->{finish} .= $choice->{finish_reason} // '';
+
+        for my $call (@{ $delta->{tool_calls} // [] }) {
+            my $c = $calls{ $call->{index} } //= {};
+
+            $c->{id} //= $call->{id};
+            $c->{name} //= $call->{function}{name};
+            $c->{arguments} .= $call->{function}{arguments} // '';
+        }
+    }
+
+    is($said{0}{reasoning_content}, "hm \x{e9}", 'reasoning');
+    is($said{0}{content} // '', '', 'no content');
+    is($said{0}{finish}, 'tool_calls', 'finish reason, once');
+    is($said{1}{refusal}, 'no "w"', 'refusal of the second choice');
+    is($said{1}{finish}, 'stop', 'its finish reason');
+    is_deeply(\%calls, {
+        0 => { id => 'a', name => 'f', arguments => '{"x":1}' },
+        1 => { id => 'b', name => 'g', arguments => '{}' },
+    }, 'tool calls');
+};
+
+
 subtest 'an answer that is none' => sub {
     my $json = answer('hello');
     my @bad = (
