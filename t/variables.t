@@ -416,8 +416,8 @@ subtest 'endings' => sub {
 
     $u->script(['request'], ['wait_close']);
     vars_are(scalar ask('/times', ''), 'timeout', status => 504,
-        end => 'timeout', error => qr/^upstream_timeout_\w+$/, chunks => 0, ttft => '-',
-        duration => qr/^\d+\.(?!000)\d{3}\z/);
+        end => 'timeout', error => qr/^upstream_timeout_\w+$/,
+        chunks => 0, ttft => '-', duration => qr/^\d+\.(?!000)\d{3}\z/);
 
     like($t->wait_log(qr{^/times}, file => 'errors.log') // '',
         qr{^/times upstream_timeout}, 'access_log if=$llm_stream_error');

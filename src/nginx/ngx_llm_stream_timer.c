@@ -32,6 +32,7 @@ static ngx_llm_stream_due_e ngx_llm_stream_due(ngx_llm_stream_ctx_t *ctx,
 static void ngx_llm_stream_due_at(ngx_llm_stream_due_e what, ngx_msec_t since,
     ngx_msec_t limit, ngx_llm_stream_due_e *due, ngx_msec_int_t *left);
 static ngx_uint_t ngx_llm_stream_client_busy(ngx_llm_stream_ctx_t *ctx);
+static llm_fault_t ngx_llm_stream_silence(ngx_llm_stream_ctx_t *ctx);
 static void ngx_llm_stream_act(ngx_llm_stream_ctx_t *ctx,
     ngx_llm_stream_due_e due);
 static void ngx_llm_stream_wake(ngx_llm_stream_ctx_t *ctx);
@@ -219,6 +220,20 @@ ngx_llm_stream_client_busy(ngx_llm_stream_ctx_t *ctx)
 }
 
 
+/* Which silence it is. */
+
+static llm_fault_t
+ngx_llm_stream_silence(ngx_llm_stream_ctx_t *ctx)
+{
+    if (!ctx->a.header_done) {
+        return LLM_FAULT_TIMEOUT_HEADER;
+    }
+
+    return (ctx->a.flow_live && ctx->a.flow.measure.chunks)
+           ? LLM_FAULT_TIMEOUT_IDLE : LLM_FAULT_TIMEOUT_FIRST;
+}
+
+
 static void
 ngx_llm_stream_act(ngx_llm_stream_ctx_t *ctx, ngx_llm_stream_due_e due)
 {
@@ -246,13 +261,7 @@ ngx_llm_stream_act(ngx_llm_stream_ctx_t *ctx, ngx_llm_stream_due_e due)
             return;
         }
 
-        ngx_llm_stream_time_out(ctx,
-                                !ctx->a.header_done
-                                ? LLM_FAULT_TIMEOUT_HEADER
-                                : ctx->a.flow_live
-                                  && ctx->a.flow.measure.chunks
-                                  ? LLM_FAULT_TIMEOUT_IDLE
-                                  : LLM_FAULT_TIMEOUT_FIRST);
+        ngx_llm_stream_time_out(ctx, ngx_llm_stream_silence(ctx));
         return;
 
     case ngx_llm_stream_due_gate:
