@@ -258,25 +258,24 @@ sub keep_awake {
         [ 'null content', chunked(chunk('{"content":null}')) ],
         [ 'bytes', LLMTest::Upstream::chunk(':') ],
     );
-    my (@first, @idle);
+    my @places = (
+        [ first => $HEAD, 'upstream_timeout_first_event' ],
+        [ idle => $HEAD . chunked(@WIRE[ 0, 1 ]), 'upstream_timeout_idle',
+            @ITEMS[ 0, 1 ] ],
+    );
 
-    # what an openai client is shown of it is not the matter here
-    for my $client (qw(simple text)) {
-        for my $row (@awake) {
-            my ($name, $bytes) = @$row;
+    for my $place (@places) {
+        my ($group, $start, $code, @items) = @$place;
+        my @cases;
 
-            push @first, kept_awake($name, $client, 'first', $HEAD, $bytes,
-                code => 'upstream_timeout_first_event');
-            push @idle, kept_awake($name, $client, 'idle',
-                $HEAD . chunked(@WIRE[ 0, 1 ]), $bytes,
-                items => [ @ITEMS[ 0, 1 ] ],
-                code => 'upstream_timeout_idle');
+        # what an openai client is shown of it is not the matter here
+        for my $client (qw(simple text)) {
+            push @cases, map { kept_awake($_->[0], $client, $group, $start,
+                $_->[1], code => $code, items => \@items) } @awake;
         }
-    }
 
-    keep_awake('first token: reset by content only (heartbeat-only)',
-        @first);
-    keep_awake('idle: reset by content only (heartbeat-only)', @idle);
+        keep_awake("$group: reset by content only (heartbeat-only)", @cases);
+    }
 }
 
 

@@ -67,6 +67,7 @@ static ngx_str_t  ngx_llm_stream_never[] = {
     ngx_string("access-control-"),
     ngx_string("location"),
     ngx_string("refresh"),
+    ngx_string("cache-control"),
     ngx_string("content-encoding"),
     ngx_string("content-length"),
     ngx_string("content-type"),
@@ -200,7 +201,9 @@ ngx_llm_stream_merge_handler(ngx_conf_t *cf, ngx_llm_stream_loc_conf_t *prev,
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    if ((clcf->noname || clcf->lmt_excpt) && conf->dialect == NULL) {
+    if ((clcf->noname || clcf->lmt_excpt) && conf->dialect == NULL
+        && (clcf->handler == NULL || clcf->handler == ngx_llm_stream_handler))
+    {
         conf->dialect = prev->dialect;
         conf->upstream.upstream = prev->upstream.upstream;
         conf->url = prev->url;

@@ -115,12 +115,16 @@ ngx_llm_stream_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 }
 
 
-/* A page of ngx_http_send_special_response(), not the text of a "return". */
+/*
+ * A page of ngx_http_send_special_response(), not the text of a "return":
+ * only the handler of special responses has set expect_tested by then.
+ */
 
 static ngx_uint_t
 ngx_llm_stream_is_error_page(ngx_http_request_t *r)
 {
     return r->headers_out.status >= NGX_HTTP_BAD_REQUEST
+           && r->expect_tested
            && r->headers_out.content_type.len == sizeof("text/html") - 1
            && ngx_memcmp(r->headers_out.content_type.data, "text/html",
                          sizeof("text/html") - 1)
@@ -254,6 +258,7 @@ ngx_llm_stream_add_retry_after(ngx_http_request_t *r,
     ngx_llm_stream_header_init(h);
     ngx_str_set(&h->key, "Retry-After");
     ngx_str_set(&h->value, "1");
+    h->lowcase_key = (u_char *) "retry-after";
 
     return NGX_OK;
 }

@@ -22,6 +22,7 @@ typedef struct {
 
 
 static ngx_int_t ngx_llm_stream_process_header(ngx_http_request_t *r);
+static ngx_int_t ngx_llm_stream_more_header(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_interim(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_bad_header(ngx_llm_stream_ctx_t *ctx,
     const char *what);
@@ -102,7 +103,7 @@ ngx_llm_stream_process_status_line(ngx_http_request_t *r)
     rc = ngx_http_parse_status_line(r, &u->buffer, &ctx->a.status);
 
     if (rc == NGX_AGAIN) {
-        return NGX_AGAIN;
+        return ngx_llm_stream_more_header(ctx);
     }
 
     if (rc == NGX_ERROR
@@ -155,7 +156,7 @@ ngx_llm_stream_process_header(ngx_http_request_t *r)
         }
 
         if (rc == NGX_AGAIN) {
-            return NGX_AGAIN;
+            return ngx_llm_stream_more_header(ctx);
         }
 
         if (rc != NGX_HTTP_PARSE_HEADER_DONE) {
@@ -171,6 +172,20 @@ ngx_llm_stream_process_header(ngx_http_request_t *r)
 
         return ngx_llm_stream_response(ctx);
     }
+}
+
+
+/* The core would say so too, but knows nothing of our classes of retry. */
+
+static ngx_int_t
+ngx_llm_stream_more_header(ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_buf_t  *b;
+
+    b = &ctx->request->upstream->buffer;
+
+    return b->last == b->end
+           ? ngx_llm_stream_bad_header(ctx, "too big header") : NGX_AGAIN;
 }
 
 

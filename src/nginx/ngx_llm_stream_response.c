@@ -466,6 +466,14 @@ ngx_llm_stream_add_out_header(ngx_http_request_t *r, const char *name,
     h->value.data = (u_char *) value;
     h->value.len = ngx_strlen(value);
 
+    h->lowcase_key = ngx_pnalloc(r->pool, h->key.len);
+    if (h->lowcase_key == NULL) {
+        h->hash = 0;
+        return NGX_ERROR;
+    }
+
+    ngx_strlow(h->lowcase_key, h->key.data, h->key.len);
+
     return NGX_OK;
 }
 

@@ -13,8 +13,10 @@
  *   upstream_resend  when this file has decided that it may be sent again;
  *                    also lets the core intercept an error status
  *
- * Towards the keepalive cache, which compares the pointer, a connection is
- * always taken and given back as "upstream".
+ * The keepalive cache compares the pointer in nginx 1.29.7 and later: the
+ * first attempt takes its connection as "upstream", every answer gives it back
+ * as "upstream", and a retry, which is to be on a new connection anyway, finds
+ * none.
  */
 
 #include "ngx_llm_stream.h"

@@ -92,7 +92,7 @@ ngx_llm_stream_eval_url(ngx_llm_stream_ctx_t *ctx)
 
     if (ngx_llm_stream_schema(&url, &add, &port, &ssl) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "invalid URL prefix in \"%V\"", &url);
+                      "invalid URL prefix in the value of \"llm_stream\"");
         return NGX_ERROR;
     }
 
