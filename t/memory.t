@@ -29,6 +29,7 @@ BEGIN {
 }
 
 use LLMTest;
+use LLMTest::SockDiag;
 use LLMTest::Lockstep qw(chat_role chat_text chat_finish chat_request sse
     DONE);
 use LLMTest::Wait qw(deadline now slow);
