@@ -62,7 +62,7 @@ mock: $(MOCK)
 $(MOCK): $(MOCK_SRC) $(WIRE_SRC) $(HEADERS) $(wildcard mock_upstream/*.h)
 	@mkdir -p $(BUILD)
 	$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -Isrc/wire -o $@ \
-	    $(MOCK_SRC) $(WIRE_SRC) -levent -levent_openssl -lssl -lcrypto -lz -lm
+	    $(MOCK_SRC) $(WIRE_SRC) -levent -levent_openssl -lssl -lcrypto -lm
 
 install: module
 	install -D -m 644 $(MODULE) \

@@ -15,6 +15,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 
 use LLMTest;
+use LLMTest::SockDiag;
 use LLMTest::Lockstep qw(chat_role chat_text chat_finish chat_usage
     chat_request sse DONE);
 

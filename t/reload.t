@@ -14,6 +14,7 @@ use IO::Socket::INET;
 use Test::More;
 
 use LLMTest;
+use LLMTest::SockDiag;
 use LLMTest::Lockstep qw(chat_role chat_text chat_finish chat_request shown
     DONE);
 

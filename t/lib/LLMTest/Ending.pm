@@ -67,6 +67,15 @@ my $ID = '"id":"c1","object":"chat.completion.chunk","created":1700000000,'
     . '"model":"m"';
 
 
+# the word in $llm_stream_end that goes with a code
+
+sub end_of {
+    my ($code) = @_;
+
+    return $END{$code} // "no end for $code";
+}
+
+
 sub clients   { return qw(openai simple typed text answer gathered) }
 sub streaming { return qw(openai simple typed text) }
 

@@ -1,0 +1,555 @@
+#!/usr/bin/perl
+
+# The mock's table of faults, row by row, through every client dialect: one
+# table says what each must come to.  The names are those of the project's
+# list of faults; a fault of the mock without a row here fails the test.
+# Exact bytes are the business of endings_*.t.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use JSON::PP ();
+use Test::More;
+
+use LLMTest;
+use LLMTest::Ending qw(streaming pass_time);
+use LLMTest::SSE;
+
+my $t = LLMTest->new(log_level => 'info');
+my $mock = $t->mock(tls => 1, tls_name => 'provider.test');
+my $e = LLMTest::Ending->new($t, undef);
+
+$t->set(CA => $t->tls_ca, UPSTREAM => $mock->address);
+
+$t->config(LLMTest::Ending::conf(
+    main => <<'EOT',
+    llm_stream_heartbeat off;
+    client_max_body_size 64m;
+    client_body_buffer_size 64m;
+    upstream secure { server %%MOCK_TLS%%; }
+EOT
+    timed => 'llm_stream_first_token_timeout %%MS_500%%;'
+        . ' llm_stream_idle_timeout %%MS_500%%;'
+        . ' llm_stream_total_timeout %%MS_900%%;',
+    small => 'llm_stream_max_event_size 64k;',
+    server => join '', map { <<"EOT" } streaming()))->start;
+        location /tls/$_ {
+            llm_stream openai https://secure;
+            llm_stream_client $_;
+            llm_stream_ssl_name provider.test;
+            llm_stream_ssl_trusted_certificate %%CA%%;
+        }
+EOT
+
+# What the client is told (a code; '' or nothing: success), and how much of
+# the text it is shown before, in tokens.  Events are counted from 1, the
+# role chunk: a fault at event 3, the mock's default, comes after one token.
+#   status    while nothing was sent, if it is not 502 (or 504)
+#   others    the code for all clients but openai
+#   provider  the code is the provider's own
+#   text      the text shown, if it is not so many tokens; undef: any
+#   group     of locations
+#   kept      the connection to the provider may be used again
+
+my $tokens = 4;
+my $first = 'at=1';
+my @sent = (tokens => 1);
+my @whole = (tokens => $tokens, kept => 1);
+my @any = (text => undef, kept => 1);
+
+my @rows = (
+    [ 'rst-before-headers', '', 'upstream_reset' ],
+    [ 'fin-before-headers', '', 'upstream_reset' ],
+    [ 'fin-in-headers', '', 'upstream_protocol' ],
+    [ 'fin-in-headers', 'byte=5', 'upstream_protocol' ],
+    [ 'not-http', '', 'upstream_protocol' ],
+    [ 'header-too-big', '', 'upstream_protocol' ],
+    [ 'header-too-big', 'count=10000', 'upstream_protocol' ],
+    [ 'header-invalid-byte', '', 'upstream_protocol' ],
+    [ 'header-invalid-byte', 'variant=2', 'upstream_protocol' ],
+    [ 'header-invalid-byte', 'variant=3', 'upstream_protocol' ],
+    [ 'cl-and-te', '', 'upstream_protocol' ],
+    [ 'cl-and-te', 'variant=2', 'upstream_protocol' ],
+    [ 'cl-and-te', 'variant=3', 'upstream_protocol' ],
+    [ 'stall-before-headers', '', 'upstream_timeout_header',
+        group => 'timed' ],
+    [ 'interim-100', '', '', @whole ],
+    [ 'interim-103', 'count=3', '', @whole ],
+    [ 'interim-103', 'count=1000', 'upstream_protocol' ],
+    [ 'status-101', '', 'upstream_protocol' ],
+
+    [ 's429', '', 'rate_limit_exceeded', status => 429, provider => 1,
+        kept => 1 ],
+    [ 's401', '', 'invalid_api_key', status => 401, provider => 1,
+        kept => 1 ],
+    [ 's401', 'variant=2', 'permission_denied', status => 403,
+        provider => 1, kept => 1 ],
+    [ 's400', '', undef, status => 400, provider => 1, kept => 1 ],
+    [ 's400', 'variant=2', 'model_not_found', status => 404, provider => 1,
+        kept => 1 ],
+    [ 's400', 'variant=3', 'context_length_exceeded', status => 413,
+        provider => 1, kept => 1 ],
+    [ 's400', 'variant=4', undef, status => 422, provider => 1, kept => 1 ],
+    [ 's5xx', '', undef, status => 500, provider => 1, kept => 1 ],
+    [ 's5xx', 'variant=2', undef, status => 502, provider => 1, kept => 1 ],
+    [ 's5xx', 'variant=3', 'overloaded', status => 503, provider => 1,
+        kept => 1 ],
+    [ 's529', '', 'overloaded', status => 529, provider => 1, kept => 1 ],
+    [ 's3xx', '', 'upstream_redirect' ],
+    [ 's3xx', 'variant=3', 'upstream_redirect' ],
+    [ 's204-empty', '', 'upstream_empty' ],
+    [ 's204-empty', 'variant=2', 'upstream_empty' ],
+    [ 's204-empty', 'variant=3', 'upstream_empty' ],
+
+    [ 'html-200', '', 'upstream_content_type' ],
+    [ 'json-200', '', '', @whole ],
+    [ 'json-as-sse', '', 'upstream_invalid_stream' ],
+    [ 'error-event-first', '', undef, status => [ 500, 502 ],
+        provider => 1 ],
+    [ 'error-event-first', 'variant=2', undef, status => [ 500, 502 ],
+        provider => 1 ],
+    [ 'error-event-first', 'variant=3', '429', status => 429,
+        provider => 1 ],
+    [ 'error-event-first', 'variant=3,status=503', '503', status => 503,
+        provider => 1 ],
+    [ 'error-event-first', 'variant=4', 'rate_limit_exceeded',
+        status => 429, provider => 1 ],
+    [ 'gzip-unasked', '', 'upstream_encoding' ],
+    [ 'gzip-unasked', 'variant=2', 'upstream_encoding' ],
+    [ 'gzip-unasked', 'variant=3', 'upstream_encoding' ],
+    [ 'gzip-unasked', 'variant=4', 'upstream_encoding' ],
+    [ 'gzip-bomb', 'limit=3m', 'upstream_encoding' ],
+    [ 'gzip-bomb', 'variant=2', 'upstream_encoding' ],
+    [ 'gzip-bomb', 'variant=3', 'upstream_encoding' ],
+    [ 'charset-other', '', 'upstream_content_type' ],
+
+    [ 'rst-mid-event', '', 'upstream_reset', @sent ],
+    [ 'rst-mid-event', $first, 'upstream_reset' ],
+    [ 'rst-mid-utf8', '', 'upstream_reset', @sent ],
+    [ 'rst-mid-utf8', 'byte=1', 'upstream_reset', @sent ],
+    [ 'rst-mid-utf8', 'byte=3', 'upstream_reset', @sent ],
+    [ 'fin-chunked-incomplete', '', 'upstream_truncated', @sent ],
+    [ 'last-chunk-no-terminator', '', 'upstream_truncated', @sent ],
+    [ 'close-delimited-no-terminator', '', 'upstream_truncated', @sent ],
+    [ 'close-delimited-mid-event', '', 'upstream_truncated', @sent ],
+    [ 'close-delimited-mid-event', $first, 'upstream_truncated' ],
+    [ 'tls-no-close-notify', '', 'upstream_truncated', @sent ],
+    [ 'tls-no-close-notify', '', 'upstream_truncated', @sent,
+        group => 'tls' ],
+    [ 'done-without-finish', '', '', @whole ],
+    [ 'finish-without-done', '', '', @whole ],
+    [ 'half-close', '', 'upstream_truncated', @sent ],
+
+    [ 'chunk-bad-size', '', 'upstream_protocol', @sent ],
+    [ 'chunk-bad-size', $first, 'upstream_protocol' ],
+    [ 'chunk-bad-size', 'variant=2', 'upstream_protocol', @sent ],
+    [ 'chunk-bad-size', 'variant=3', 'upstream_protocol', @sent ],
+    [ 'chunk-bad-size', 'variant=4', 'upstream_protocol', tokens => 2 ],
+    [ 'chunk-overflow', '', 'upstream_protocol', @sent ],
+    [ 'chunk-overflow', $first, 'upstream_protocol' ],
+    [ 'chunk-overflow', 'variant=2', 'upstream_protocol', @sent ],
+    [ 'chunk-overflow', 'variant=3', 'upstream_protocol', @sent ],
+    [ 'chunk-huge-extension', '', 'upstream_protocol', @sent ],
+    [ 'data-after-last-chunk', '', '', tokens => $tokens ],
+    [ 'cl-too-big', '', '', tokens => $tokens ],
+    [ 'cl-too-small', '', '', tokens => $tokens ],
+    [ 'cl-too-small', 'limit=400', 'upstream_truncated', text => undef ],
+    [ 'trailers', '', '', @whole ],
+    [ 'trailers', 'limit=100000', '', @whole ],
+    [ 'http10-ok', '', '', tokens => $tokens ],
+    [ 'connection-close-ok', '', '', tokens => $tokens ],
+
+    [ 'stall-after-headers', '', 'upstream_timeout_first_event',
+        group => 'timed' ],
+    [ 'stall-mid', '', 'upstream_timeout_idle', @sent, group => 'timed' ],
+    [ 'heartbeat-only', '', 'upstream_timeout_first_event',
+        group => 'timed' ],
+    [ 'heartbeat-only', 'at=3', 'upstream_timeout_idle', @sent,
+        group => 'timed' ],
+    [ 'heartbeat-only', 'at=3,variant=2', 'upstream_timeout_idle', @sent,
+        group => 'timed' ],
+    [ 'slow-trickle', '', 'upstream_timeout_first_event',
+        group => 'timed' ],
+    [ 'slow-trickle', 'at=3', 'upstream_timeout_idle', @sent,
+        group => 'timed' ],
+    [ 'total-too-long', '', 'stream_too_long', text => undef,
+        group => 'timed' ],
+
+    [ 'huge-event', '', 'event_too_large', @sent ],
+    [ 'huge-event', $first, 'event_too_large' ],
+    [ 'huge-event', 'limit=65536', 'event_too_large', @sent,
+        group => 'small' ],
+    [ 'endless-line', '', 'event_too_large', @sent, group => 'small' ],
+    [ 'endless-comment', 'limit=4m', 'upstream_truncated', @sent,
+        group => 'small' ],
+    [ 'tiny-events-burst', 'count=20000', '', @whole ],
+    [ 'byte-by-byte', '', '', @whole ],
+    [ 'many-events-total', 'tokens=20000', '', @any ],
+
+    [ 'error-event-mid', '', undef, @sent, provider => 1 ],
+    [ 'error-event-mid', 'variant=2', undef, @sent, provider => 1 ],
+    [ 'error-event-mid', 'variant=3', '429', @sent, provider => 1 ],
+    [ 'error-event-mid', 'variant=4', 'rate_limit_exceeded', @sent,
+        provider => 1 ],
+    [ 'error-then-done', '', undef, @sent, provider => 1 ],
+    [ 'error-then-done', 'variant=3,at=1', '429', status => 429,
+        provider => 1 ],
+    [ 'invalid-json-event', '', '', @any,
+        others => 'upstream_invalid_event' ],
+    [ 'invalid-json-event', 'variant=2', '', @any,
+        others => 'upstream_invalid_event' ],
+    [ 'invalid-json-event', 'variant=3', '', @any,
+        others => 'upstream_invalid_event' ],
+    [ 'invalid-utf8', '', '', @any ],
+    [ 'invalid-utf8', 'variant=2', '', @any ],
+    [ 'invalid-utf8', 'variant=3', '', @any,
+        others => 'upstream_invalid_event' ],
+    [ 'invalid-utf8', 'variant=4', '', @any ],
+    [ 'eol-variants', '', '', @whole ],
+    [ 'eol-variants', 'variant=2', '', @whole ],
+    [ 'eol-variants', 'variant=3', '', @whole ],
+    [ 'eol-variants', 'variant=4', '', @whole ],
+    [ 'nul-bom', '', '', @any ],
+    [ 'nul-bom', 'variant=3', '', @any ],
+    [ 'dup-finish', '', '', @whole ],
+    [ 'content-after-finish', '', '', @any ],
+    [ 'events-after-done', '', '', @whole ],
+    [ 'events-after-done', 'count=2000', '', tokens => $tokens ],
+    [ 'index-order', '', '', @any ],
+    [ 'index-order', 'count=300', '', @any ],
+    [ 'unknown-event-type', '', '', @whole ],
+    [ 'key-order-dup', '', '', @any ],
+    [ 'deep-json', '', '', @any, others => 'upstream_invalid_event' ],
+    [ 'deep-json', 'variant=2', '', @any,
+        others => 'upstream_invalid_event' ],
+    [ 'type-confusion', '', '', @any ],
+    [ 'newline-injection', '', '', @whole ],
+
+    [ 'x-accel', '', '', @whole ],
+    [ 'hop-headers', '', '', @whole ],
+);
+
+# faults that need more than one request through one location; below
+my @apart = qw(tls-alert tls-plaintext-first stale-keepalive
+    early-error-while-sending);
+
+my @clients = (streaming(), 'gathered');
+my %listed = map { $_->[0] => 1 } @rows, map { [$_] } @apart;
+my @mocks = @{ JSON::PP->new->decode(
+    $t->http('GET', '/mock/faults', undef, undef,
+        port => $mock->port)->{body}) };
+
+is_deeply([ sort keys %listed ], [ sort @mocks ],
+    'a row for each fault of the mock, and none for others');
+
+
+# the tokens of a good stream, by which the texts are judged
+
+my @texts = do {
+    my $s = $e->send_request('openai', more => { model
+        => "mock:tokens=$tokens" });
+    my @list = grep { defined && $_ ne '' }
+        map { ($_->json // {})->{choices}[0]{delta}{content} }
+        @{ $s->result->{events} };
+
+    is(scalar @list, $tokens, 'tokens of a good stream');
+    $e->check('a good stream', $s, body => $s->body);
+    @list;
+};
+
+
+# What a client has been shown: { text, done (number of terminators), code
+# (of an error event or document), last (what came last) }
+
+sub look {
+    my ($client, $r) = @_;
+    my $see = { text => '', done => 0, last => '' };
+
+    if ($client eq 'text') {
+        $see->{text} = $r->{body} if $r->{status} == 200;
+        return $see;
+    }
+
+    my @values = @{ $r->{events} } ? @{ $r->{events} }
+        : { data => $r->{body} };
+
+    for my $event (@values) {
+        if (($event->{data} // '') eq '[DONE]') {
+            $see->{done}++;
+            $see->{last} = 'done';
+            next;
+        }
+
+        my $json = eval { JSON::PP->new->utf8->decode($event->{data}) };
+        see($client, $see, $json) if ref $json eq 'HASH';
+    }
+
+    return $see;
+}
+
+
+sub see {
+    my ($client, $see, $json) = @_;
+    my $data = $json->{data};
+
+    $see->{last} = 'text';
+
+    if ($client eq 'openai') {
+        my ($choice) = grep { ref eq 'HASH' && ($_->{index} // 0) eq '0' }
+            ref $json->{choices} eq 'ARRAY' ? @{ $json->{choices} } : ();
+        my $delta = $choice && $choice->{delta};
+        my $text = ref $delta eq 'HASH' ? $delta->{content} : undef;
+
+        $see->{text} .= $text if defined $text && !ref $text;
+        see_error($see, $json->{error}) if ref $json->{error};
+
+    } elsif ($client eq 'simple') {
+        $see->{text} .= $json->{content} // '';
+        see_error($see, $json) if defined $json->{error};
+
+        if ($json->{done} && !defined $json->{error}) {
+            $see->{done}++;
+            $see->{last} = 'done';
+        }
+
+    } elsif ($json->{type} eq 'error') {
+        see_error($see, $data);
+
+    } elsif ($json->{type} eq 'done') {
+        $see->{done}++;
+        $see->{last} = 'done';
+        $see->{text} = $data->{full_text} if $client eq 'gathered';
+
+    } elsif ($json->{type} eq 'token') {
+        $see->{text} .= $data->{token};
+    }
+
+    return;
+}
+
+
+sub see_error {
+    my ($see, $error) = @_;
+
+    $see->{code} = $error->{code};
+    $see->{last} = 'error';
+
+    return;
+}
+
+
+# complaints about one client of one row
+
+sub bad_row {
+    my ($row, $client) = @_;
+    my ($fault, $options, $code, %want) = @$row;
+    my $model = join ',', "mock:fault=$fault,tokens=$tokens",
+        $options || ();
+    my $s = $e->send_request($client, group => $want{group},
+        more => { model => $model });
+    my $r = $s->result(60);
+    my $failed = $want{provider} || $code;
+
+    if (exists $want{others} && $client ne 'openai') {
+        ($code, $failed) = ($want{others}, 1);
+    }
+
+    my @bad = $failed ? bad_failure($client, $r, $code, %want)
+        : bad_success($client, $r, %want);
+
+    push @bad, bad_text($client, $r, $failed, %want);
+    push @bad, bad_words($s, $failed && ($want{provider}
+        ? 'upstream_error' : $code), $r);
+
+    # not a matter of seconds, but of one turn of the event loop
+    push @bad, 'the upstream connection is kept'
+        if ($failed || !$want{kept}) && !$want{kept}
+        && !$mock->wait(open_connections => 0);
+
+    return map { "$client: $_" } @bad;
+}
+
+
+sub bad_success {
+    my ($client, $r, %want) = @_;
+    my $see = look($client, $r);
+    my @bad;
+
+    push @bad, "status $r->{status}" if $r->{status} != 200;
+    push @bad, "ended: $r->{ended}" if !$r->{complete};
+    push @bad, "code $see->{code}" if defined $see->{code};
+
+    if ($client ne 'text') {
+        push @bad, "$see->{done} terminators" if $see->{done} != 1;
+        push @bad, "last: $see->{last}" if $see->{last} ne 'done';
+    }
+
+    return @bad;
+}
+
+
+sub bad_failure {
+    my ($client, $r, $code, %want) = @_;
+    my $see = look($client, $r);
+    my $sent = shows($client, %want);
+    my @bad;
+
+    if (!$sent) {
+        my @status = ref $want{status} ? @{ $want{status} }
+            : $want{status} // (($code // '')
+                =~ /^(?:upstream_timeout|stream_too)/ ? 504 : 502);
+
+        push @bad, "status $r->{status}, not @status"
+            if !grep { $_ == $r->{status} } @status;
+
+    } else {
+        push @bad, "status $r->{status}" if $r->{status} != 200;
+    }
+
+    if ($client eq 'text' && $sent) {
+        push @bad, 'a proper end' if $r->{complete};
+        return @bad;
+    }
+
+    push @bad, "ended: $r->{ended}" if !$r->{complete};
+    push @bad, "$see->{done} terminators" if $see->{done};
+
+    return @bad if $client eq 'text';
+
+    push @bad, "last: $see->{last}" if $see->{last} ne 'error';
+    push @bad, 'code ' . ($see->{code} // 'none') . ", not $code"
+        if defined $code && ($see->{code} // '') ne $code;
+
+    return @bad;
+}
+
+
+# whether the client's header was sent before the fault
+
+sub shows {
+    my ($client, %want) = @_;
+
+    return 0 if $client eq 'gathered';
+    return $want{tokens} || exists $want{text};
+}
+
+
+sub bad_text {
+    my ($client, $r, $failed, %want) = @_;
+    my $text = look($client, $r)->{text};
+
+    if (exists $want{text}) {
+        return "no text" if !$failed && $text eq '';
+        return;
+    }
+
+    my $n = $client eq 'gathered' && $failed ? 0 : $want{tokens} // 0;
+    my $wanted = join '', @texts[ 0 .. $n - 1 ];
+
+    return $text eq $wanted ? () : "text \"$text\", not \"$wanted\"";
+}
+
+
+# the logs, and the headers that never pass
+
+sub bad_words {
+    my ($s, $error, $r) = @_;
+    my @bad;
+
+    $s->close if !$r->{complete};
+
+    my $log = $e->logged($s) or return 'nothing in the access log';
+    my $end = $error ? LLMTest::Ending::end_of($error) : 'complete';
+
+    push @bad, "logged $log->{end}, not $end" if $log->{end} ne $end;
+    push @bad, "logged error $log->{error}"
+        if $log->{error} ne ($error || '-');
+    push @bad, 'nothing in the error log'
+        if $error && !grep { /\Q$error\E/ }
+        $e->error_lines($s, 'info|warn|error');
+
+    for my $name (qw(set-cookie location x-accel-redirect x-mock-trailer
+        access-control-allow-origin content-encoding link x-hop alt-svc))
+    {
+        push @bad, "$name passes" if defined $r->{headers}{$name};
+    }
+
+    push @bad, 'an event of another name'
+        if grep { $_->{event} =~ /injected/ } @{ $r->{events} };
+
+    return @bad;
+}
+
+
+for my $row (@rows) {
+    my ($fault, $options, $code, %want) = @$row;
+    my $name = join ' ', $fault, $options || (),
+        $want{group} ? "($want{group})" : ();
+
+    $e->all_good($name, map { bad_row($row, $_) } @clients);
+}
+
+
+# On the TLS port, before there is a request.
+
+for my $fault (qw(tls-alert tls-plaintext-first)) {
+    $mock->defaults("fault=$fault");
+
+    my @cases = map { [ $_, $e->send_request($_, group => 'tls'),
+        code => 'upstream_tls' ] } @clients;
+
+    $e->judge($fault, @cases);
+    $mock->defaults('');
+}
+
+$mock->reset;
+
+
+# The second request on a connection that the provider closes just then.
+
+for my $variant (1, 2) {
+    my (@cases, @model);
+
+    @model = (model => "mock:fault=stale-keepalive,variant=$variant");
+
+    for my $client (@clients) {
+        for my $n (1 .. 3) {
+            my $s = $e->send_request($client, more => {@model});
+            my $r = $s->result;
+
+            push @cases, map { "$client, request $n: $_" }
+                bad_success($client, $r);
+        }
+    }
+
+    $e->all_good("stale-keepalive variant=$variant", @cases);
+}
+
+
+# The provider answers before it has read the request: its status and words
+# count, not that the rest could not be written.
+
+for my $variant (1 .. 3) {
+    my $status = $variant == 2 ? 400 : 413;
+    my @bad;
+
+    $mock->defaults("fault=early-error-while-sending,variant=$variant");
+
+    for my $client (@clients) {
+        my $s = $e->send_request($client,
+            more => { padding => 'x' x 6_000_000 });
+        my $r = $s->result;
+
+        push @bad, "$client: status $r->{status}"
+            if $r->{status} != $status;
+    }
+
+    $mock->defaults('');
+    $e->all_good("early-error-while-sending variant=$variant", @bad);
+}
+
+
+$t->finish;
