@@ -20,6 +20,9 @@ use LLMTest::Chat qw(reply error_is code_of);
 use LLMTest::Proc;
 
 my $t = LLMTest->new;
+
+# nginx 1.29.7 and later pool connections unless told not to
+$t->set(NO_KEEPALIVE => $t->has_version('1.29.7') ? 'keepalive 0;' : '');
 my $u = $t->upstream(each => [ [ send => reply('one') ] ]);
 my $u2 = $t->upstream(each => [ [ send => reply('two') ] ]);
 my $name_server = IO::Socket::INET->new(Proto => 'udp',
@@ -51,6 +54,7 @@ http {
     upstream two {
         server %%UPSTREAM%%;
         server %%UPSTREAM_2%%;
+        %%NO_KEEPALIVE%%
     }
 
     map $http_x_url $url { default $http_x_url; }

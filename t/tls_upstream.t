@@ -20,6 +20,9 @@ use LLMTest::Wait qw(slow);
 
 my $KEY = 'sk-CANARY-tls-5ecret';
 my $t = LLMTest->new;
+
+# nginx 1.29.7 and later pool connections unless told not to
+$t->set(NO_KEEPALIVE => $t->has_version('1.29.7') ? 'keepalive 0;' : '');
 my @each = (each => [ [ send => reply('hi') ] ]);
 
 $t->canary($KEY);
@@ -59,6 +62,7 @@ http {
     upstream mixed {
         server %%SELF%% max_fails=0;
         server %%GOOD%% max_fails=0;
+        %%NO_KEEPALIVE%%
     }
 
     server {
