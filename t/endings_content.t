@@ -30,6 +30,9 @@ $t->config(LLMTest::Ending::conf(
 my @ITEMS = hello();
 my @WIRE = wire(@ITEMS);
 my $HEAD = LLMTest::Upstream::sse_head();
+my $CONVERTED_END = qr/^(?: \[DONE\] | \{"done":true\}
+    | \{"type":"done","data":\{"full_text":"Hello","finish_reason":"stop",
+        "usage":\{.*\}\}\} )$/x;
 my $LAST = "0\r\n\r\n";
 
 
@@ -64,7 +67,8 @@ sub ends {
 my @errors = (
     [ '{"error":{"message":"It is the fault of them.","type":"server_error",'
         . '"param":null,"code":429}}', '429', 429 ],
-    [ '{"error":{"code":"rate_limit_exceeded","message":"It is too much for them.",'
+    [ '{"error":{"code":"rate_limit_exceeded",'
+        . '"message":"It is too much for them.",'
         . '"type":"tokens"},"x":1}', 'rate_limit_exceeded', 429 ],
     [ '{"error":{"message":"It is the fault of them.","type":"x",'
         . '"code":503}}', '503', 503 ],
@@ -295,7 +299,8 @@ sub sized {
         my $s = $e->run($client, [ [ send => $HEAD
             . chunked(@WIRE[ 0, 1 ]) ],
             (map { [ send => $_ ] } @pieces),
-            [ send => chunked("\n", @WIRE[ 2 .. 4 ]) . $LAST ], ['close'] ], group => 'small');
+            [ send => chunked("\n", @WIRE[ 2 .. 4 ]) . $LAST ], ['close'] ],
+            group => 'small');
 
         push @cases, [ $client, $s, items => \@ITEMS ];
     }
@@ -483,8 +488,7 @@ sub bad_conversion {
     }
 
     push @bad, "text: $text" if $text ne 'Hello';
-    push @bad, "last: $last->{data}" if $last->{data}
-        !~ /^\[DONE\]$|^\{"done":true\}$|^\{"type":"done","data":\{"full_text":"Hello","finish_reason":"stop"/;
+    push @bad, "last: $last->{data}" if $last->{data} !~ $CONVERTED_END;
 
     return @bad;
 }

@@ -391,7 +391,8 @@ for my $client (streaming()) {
 # After [DONE] silence is no failure, even without the last chunk.
 
 for my $client (streaming()) {
-    my $s = $e->run($client, [ [ send => $HEAD . chunked(@WIRE) ] ], group => 'stall');
+    my $s = $e->run($client, [ [ send => $HEAD . chunked(@WIRE) ] ],
+        group => 'stall');
 
     $e->check("silence after [DONE], $client (stall-mid)", $s,
         items => \@ITEMS);

@@ -21,6 +21,7 @@ static void ngx_llm_stream_abort_request(ngx_http_request_t *r);
 static void ngx_llm_stream_finalize_request(ngx_http_request_t *r,
     ngx_int_t rc);
 static ngx_int_t ngx_llm_stream_output(void *data, ngx_chain_t *in);
+static ngx_int_t ngx_llm_stream_refused(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_filter_init(void *data);
 static ngx_int_t ngx_llm_stream_filter(void *data, ssize_t bytes);
 
@@ -150,6 +151,8 @@ ngx_llm_stream_output(void *data, ngx_chain_t *in)
 {
     ngx_llm_stream_ctx_t  *ctx = data;
 
+    ngx_int_t  rc;
+
     if (!ctx->a.sent) {
         ctx->a.sent = 1;
         ctx->a.sent_at = ngx_current_msec;
@@ -163,7 +166,39 @@ ngx_llm_stream_output(void *data, ngx_chain_t *in)
         ngx_llm_stream_timer_update(ctx);
     }
 
-    return ngx_chain_writer(&ctx->request->upstream->writer, in);
+    rc = ngx_chain_writer(&ctx->request->upstream->writer, in);
+
+    return (rc == NGX_ERROR) ? ngx_llm_stream_refused(ctx) : rc;
+}
+
+
+/*
+ * The peer closed while the request was being written.  If it said why before
+ * (413, 400), its answer lies unread in the socket and is what the client
+ * must see: the rest of the request is dropped and the core told to read.
+ */
+
+static ngx_int_t
+ngx_llm_stream_refused(ngx_llm_stream_ctx_t *ctx)
+{
+    char                  byte;
+    ngx_connection_t     *c;
+    ngx_http_upstream_t  *u;
+
+    u = ctx->request->upstream;
+    c = u->peer.connection;
+
+    if (recv(c->fd, &byte, 1, MSG_PEEK) <= 0) {
+        return NGX_ERROR;
+    }
+
+    u->writer.out = NULL;
+    u->writer.last = &u->writer.out;
+
+    c->read->ready = 1;
+    ngx_post_event(c->read, &ngx_posted_events);
+
+    return NGX_AGAIN;
 }
 
 

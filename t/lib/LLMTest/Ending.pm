@@ -204,16 +204,19 @@ sub _shown_done {
 
 sub error_event {
     my ($client, $code) = @_;
-    my $say = '"[A-Z][^"\\\\]{15,200}\."';
+    my $message = '"[A-Z][^"\\\\]{15,200}\."';
+    my $type = '"type":"[a-z_]+"';
+    my %data = (
+        openai => "\\{\"error\":\\{\"message\":$message,$type,"
+            . "\"param\":null,\"code\":\"$code\"\\}\\}",
+        simple => "\\{\"error\":$message,\"code\":\"$code\",\"done\":true\\}",
+        typed => "\\{\"type\":\"error\",\"data\":\\{\"message\":$message,"
+            . "$type,\"code\":\"$code\"\\}\\}",
+    );
 
-    return qr/data: \{"error":\{"message":$say,"type":"[a-z_]+","param":null,"code":"$code"\}\}\n\n/
-        if $client eq 'openai';
-    return qr/data: \{"error":$say,"code":"$code","done":true\}\n\n/
-        if $client eq 'simple';
-    return qr/data: \{"type":"error","data":\{"message":$say,"type":"[a-z_]+","code":"$code"\}\}\n\n/
-        if $client eq 'typed';
+    die "no error event for $client" if !$data{$client};
 
-    die "no error event for $client";
+    return qr/data: $data{$client}\n\n/;
 }
 
 
@@ -404,11 +407,16 @@ sub error_lines {
 #   logged    the code in the logs, if it is not the one the client is told
 #   level     of the line in the error log ("info|warn", or "none")
 #   again     it is a second attempt: the log may speak of the first
+#   http10    the client speaks HTTP/1.0
 #   log => 0  do not look into the logs
 
 sub complaints {
     my ($self, $s, %want) = @_;
     my $r = $s->result($want{limit});
+
+    # an HTTP/1.0 client sees only that the connection ends
+    $r->{complete} ||= $want{http10} && $r->{ended} eq 'closed';
+
     my @bad = defined $want{code}
         ? _bad_failure($s->{client}, $r, %want)
         : _bad_success($s->{client}, $r, %want);
@@ -470,9 +478,9 @@ sub _bad_failure {
     my @bad = _bad_status($r, 200);
 
     if ($client eq 'text') {
-        push @bad, 'a proper end' if $r->{complete};
+        push @bad, 'a proper end' if $r->{complete} && !$want{http10};
         push @bad, "ended: $r->{ended}"
-            if $r->{ended} !~ /^(?:eof|reset|complete)$/;
+            if $r->{ended} !~ /^(?:eof|reset|complete|closed)$/;
         push @bad, _differ($body, $shown);
         return @bad;
     }
