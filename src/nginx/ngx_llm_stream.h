@@ -142,7 +142,6 @@ typedef struct {
     ngx_http_chunked_t          chunked;
 
     ngx_str_t                   content_type;
-    time_t                      retry_after;    /* seconds, 0 = not said */
 
     ngx_recv_pt                 recv;           /* the connection's own */
     ngx_llm_stream_wake_e       wake;
@@ -266,11 +265,9 @@ ngx_int_t ngx_llm_stream_process_status_line(ngx_http_request_t *r);
 
 /* response */
 ngx_int_t ngx_llm_stream_response(ngx_llm_stream_ctx_t *ctx);
-ngx_int_t ngx_llm_stream_process_held(ngx_http_request_t *r);
 ngx_int_t ngx_llm_stream_feed(ngx_llm_stream_ctx_t *ctx, ngx_buf_t *b);
 void ngx_llm_stream_eof(ngx_llm_stream_ctx_t *ctx, llm_eof_t how);
 void ngx_llm_stream_end(ngx_llm_stream_ctx_t *ctx);
-ngx_int_t ngx_llm_stream_open(ngx_llm_stream_ctx_t *ctx, ngx_uint_t status);
 
 /* out */
 void ngx_llm_stream_out_init(ngx_llm_stream_ctx_t *ctx);

@@ -41,8 +41,6 @@ static ngx_int_t ngx_llm_stream_content_encoding(ngx_llm_stream_ctx_t *ctx,
     ngx_str_t *value);
 static ngx_int_t ngx_llm_stream_connection(ngx_llm_stream_ctx_t *ctx,
     ngx_str_t *value);
-static ngx_int_t ngx_llm_stream_retry_after(ngx_llm_stream_ctx_t *ctx,
-    ngx_str_t *value);
 static ngx_int_t ngx_llm_stream_should_retry(ngx_llm_stream_ctx_t *ctx,
     ngx_str_t *value);
 
@@ -54,7 +52,6 @@ static ngx_llm_stream_header_t  ngx_llm_stream_known[] = {
     { ngx_string("transfer-encoding"), ngx_llm_stream_transfer_encoding },
     { ngx_string("content-encoding"), ngx_llm_stream_content_encoding },
     { ngx_string("connection"), ngx_llm_stream_connection },
-    { ngx_string("retry-after"), ngx_llm_stream_retry_after },
     { ngx_string("x-should-retry"), ngx_llm_stream_should_retry },
     { ngx_null_string, NULL }
 };
@@ -212,7 +209,6 @@ ngx_llm_stream_interim(ngx_llm_stream_ctx_t *ctx)
     }
 
     ctx->a.nheaders = 0;
-    ctx->a.retry_after = 0;
     ctx->a.has_length = 0;
     ctx->a.framing = ngx_llm_stream_body_close;
     ctx->a.encoded = 0;
@@ -458,23 +454,6 @@ ngx_llm_stream_connection(ngx_llm_stream_ctx_t *ctx, ngx_str_t *value)
         != NULL)
     {
         ctx->a.connection_close = 1;
-    }
-
-    return NGX_OK;
-}
-
-
-/* Seconds; a date is passed on to the client but not understood here. */
-
-static ngx_int_t
-ngx_llm_stream_retry_after(ngx_llm_stream_ctx_t *ctx, ngx_str_t *value)
-{
-    ngx_int_t  n;
-
-    n = ngx_atoi(value->data, value->len);
-
-    if (n != NGX_ERROR) {
-        ctx->a.retry_after = n;
     }
 
     return NGX_OK;

@@ -18,6 +18,9 @@ static llm_fault_t ngx_llm_stream_classify(ngx_llm_stream_ctx_t *ctx,
 static ngx_int_t ngx_llm_stream_error_response(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_init_flow(ngx_llm_stream_ctx_t *ctx,
     ngx_uint_t answer);
+static ngx_int_t ngx_llm_stream_process_held(ngx_http_request_t *r);
+static ngx_int_t ngx_llm_stream_open(ngx_llm_stream_ctx_t *ctx,
+    ngx_uint_t status);
 static ngx_int_t ngx_llm_stream_held_fault(ngx_llm_stream_ctx_t *ctx);
 static ngx_uint_t ngx_llm_stream_gate_opens(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_open_error(ngx_llm_stream_ctx_t *ctx,
@@ -204,7 +207,7 @@ ngx_llm_stream_init_flow(ngx_llm_stream_ctx_t *ctx, ngx_uint_t answer)
  * read on; NGX_HTTP_UPSTREAM_INVALID_HEADER: next peer or 502.
  */
 
-ngx_int_t
+static ngx_int_t
 ngx_llm_stream_process_held(ngx_http_request_t *r)
 {
     ngx_int_t              rc;
@@ -350,7 +353,7 @@ ngx_llm_stream_open_error(ngx_llm_stream_ctx_t *ctx, ngx_uint_t status,
 
 /* The header goes out with what was held. */
 
-ngx_int_t
+static ngx_int_t
 ngx_llm_stream_open(ngx_llm_stream_ctx_t *ctx, ngx_uint_t status)
 {
     ngx_buf_t            *b;
