@@ -16,7 +16,6 @@ use LLMTest;
 use LLMTest::Ending qw(clients streaming hello wire shown chunk answer_json);
 use LLMTest::SSE;
 use LLMTest::Upstream;
-use LLMTest::Wait qw(slow);
 
 my $t = LLMTest->new(log_level => 'info');
 my $u = $t->upstream;
@@ -152,6 +151,10 @@ for my $row (
         my $s = $e->run($client, [ answered(wire(@ITEMS[ 0, 1 ]),
             "data: $json\n\n") ]);
         my $shown = shown($client, @ITEMS[ 0, 1 ]);
+
+        # after an unclean end nginx waits for the client before it logs
+        $s->close;
+
         my $log = $e->logged($s) || { end => 'nothing' };
 
         push @cases, "$client: end $log->{end}"
@@ -342,6 +345,8 @@ for my $row (
 
     for my $client (streaming(), 'gathered') {
         push @cases, ends($name, $client, $events, items => $items);
+
+        next if $client !~ /^(?:openai|simple)$/;
 
         my $s = $e->run($client, [ [ cut => $HEAD,
             map({ chunked($_) } @$events), $LAST ], ['close'] ]);

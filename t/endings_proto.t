@@ -14,7 +14,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 
 use LLMTest;
-use LLMTest::Ending qw(clients streaming hello wire answer_json);
+use LLMTest::Ending qw(streaming hello wire answer_json);
 use LLMTest::Upstream;
 
 my $t = LLMTest->new(log_level => 'info');

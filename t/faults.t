@@ -15,8 +15,7 @@ use JSON::PP ();
 use Test::More;
 
 use LLMTest;
-use LLMTest::Ending qw(streaming pass_time);
-use LLMTest::SSE;
+use LLMTest::Ending qw(streaming);
 
 my $t = LLMTest->new(log_level => 'info');
 my $mock = $t->mock(tls => 1, tls_name => 'provider.test');
@@ -189,7 +188,7 @@ my @rows = (
         group => 'small' ],
     [ 'tiny-events-burst', 'count=20000', '', @whole ],
     [ 'byte-by-byte', '', '', @whole ],
-    [ 'many-events-total', 'tokens=20000', '', @any ],
+    [ 'many-events-total', 'tokens=5000', '', @any ],
 
     [ 'error-event-mid', '', undef, @sent, status => [ 500, 502 ],
         provider => 1 ],

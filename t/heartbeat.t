@@ -13,7 +13,8 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 
 use LLMTest;
-use LLMTest::Ending qw(clients streaming hello wire shown chunk pass_time);
+use LLMTest::Ending qw(hello wire shown pass_time);
+use LLMTest::SSE;
 use LLMTest::Upstream;
 use LLMTest::Wait qw(now slow);
 

@@ -22,6 +22,7 @@ typedef struct {
 
 
 static ngx_int_t ngx_llm_stream_process_header(ngx_http_request_t *r);
+static ngx_int_t ngx_llm_stream_clear_text(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_more_header(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_interim(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_bad_header(ngx_llm_stream_ctx_t *ctx,
@@ -91,6 +92,10 @@ ngx_llm_stream_process_status_line(ngx_http_request_t *r)
 
     u = r->upstream;
     ctx = u->input_filter_ctx;
+
+    if (u->ssl && !ctx->a.sent) {
+        return ngx_llm_stream_clear_text(ctx);
+    }
 
     if (!ctx->a.started) {
         ctx->a.started = 1;
@@ -169,6 +174,25 @@ ngx_llm_stream_process_header(ngx_http_request_t *r)
 
         return ngx_llm_stream_response(ctx);
     }
+}
+
+
+/*
+ * Bytes came before the TLS handshake: not from the provider, or not for us.
+ * nginx before 1.28.2 and 1.29.5 would take them for the answer
+ * (CVE-2026-1642).
+ */
+
+static ngx_int_t
+ngx_llm_stream_clear_text(ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
+                  "upstream sent clear text before the TLS handshake");
+
+    ctx->a.fault = LLM_FAULT_TLS;
+    (void) ngx_llm_stream_retry(ctx, NGX_LLM_STREAM_NEXT_ERROR);
+
+    return NGX_HTTP_UPSTREAM_INVALID_HEADER;
 }
 
 

@@ -204,14 +204,13 @@ sub _shown_done {
 
 sub error_event {
     my ($client, $code) = @_;
-    my $message = '"[A-Z][^"\\\\]{15,200}\."';
-    my $type = '"type":"[a-z_]+"';
+    my $say = qr/"[A-Z][^"\\]{15,200}\."/;
+    my $type = qr/"type":"[a-z_]+"/;
+    my $is = qr/"code":"\Q$code\E"/;
     my %data = (
-        openai => "\\{\"error\":\\{\"message\":$message,$type,"
-            . "\"param\":null,\"code\":\"$code\"\\}\\}",
-        simple => "\\{\"error\":$message,\"code\":\"$code\",\"done\":true\\}",
-        typed => "\\{\"type\":\"error\",\"data\":\\{\"message\":$message,"
-            . "$type,\"code\":\"$code\"\\}\\}",
+        openai => qr/\{"error":\{"message":$say,$type,"param":null,$is\}\}/,
+        simple => qr/\{"error":$say,$is,"done":true\}/,
+        typed => qr/\{"type":"error","data":\{"message":$say,$type,$is\}\}/,
     );
 
     die "no error event for $client" if !$data{$client};
