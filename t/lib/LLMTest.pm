@@ -231,7 +231,15 @@ sub expand {
 
     $text =~ s/%%([A-Z][A-Z0-9_]*)%%/$self->_value($1)/ge;
 
-    return $text;
+    # two HTTP/2 listeners of a server, one directive
+    my @servers = split /(?=\bserver\s*\{)/, $text;
+
+    for my $server (@servers) {
+        my $n = 0;
+        $server =~ s/(; http2 on;)/$n++ ? ';' : $1/ge;
+    }
+
+    return join '', @servers;
 }
 
 
