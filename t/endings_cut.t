@@ -334,6 +334,15 @@ sub stalled {
 }
 
 
+sub judge_stalled {
+    my ($name, @waiting) = @_;
+
+    $e->settle($_->[1]) for @waiting;
+
+    return $e->judge($name, @waiting);
+}
+
+
 for my $client (streaming(), 'gathered') {
     my @waiting;
 
@@ -350,7 +359,7 @@ for my $client (streaming(), 'gathered') {
     push @waiting, stalled('inside the header', $client, substr($HEAD, 0, 30),
         code => 'upstream_timeout_header');
 
-    $e->judge("silence at every border, $client (stall-mid"
+    judge_stalled("silence at every border, $client (stall-mid"
         . ' stall-after-headers stall-before-headers)', @waiting);
 }
 
@@ -367,7 +376,7 @@ for my $client (streaming()) {
             items => \@items, code => 'upstream_timeout_idle');
     }
 
-    $e->judge("silence at every second byte of an event, $client"
+    judge_stalled("silence at every second byte of an event, $client"
         . ' (stall-mid)', @waiting);
 }
 
@@ -383,7 +392,7 @@ for my $client (streaming()) {
             . substr($JSON, 0, $at), code => 'stream_too_long');
     }
 
-    $e->judge('silence inside a JSON document (stall-mid total-too-long)',
+    judge_stalled('silence inside a JSON document (stall-mid total-too-long)',
         @waiting);
 }
 
@@ -394,7 +403,7 @@ for my $client (streaming()) {
     my @waiting = map { stalled($_, $_, $HEAD . chunked(@WIRE),
         items => \@ITEMS) } streaming();
 
-    $e->judge('silence after [DONE] (stall-mid)', @waiting);
+    judge_stalled('silence after [DONE] (stall-mid)', @waiting);
 }
 
 

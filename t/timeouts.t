@@ -134,16 +134,7 @@ sub waiting {
 sub judge_all {
     my ($name, @cases) = @_;
 
-    for my $case (@cases) {
-        my $s = $case->[1];
-
-        $s->wait_end;
-
-        if (!$u->peer($s->{peer})->wait_close) {
-            $s->{kept} = 1;
-            $u->peer($s->{peer})->close;
-        }
-    }
+    $e->settle($_->[1]) for @cases;
 
     return $e->judge($name, @cases);
 }

@@ -326,20 +326,30 @@ sub ask {
 sub run {
     my ($self, $client, $ops, %o) = @_;
     my $s = $self->ask($client, $ops, %o);
-    my $peer = $self->{u}->peer($s->{peer});
 
     $s->wait_end($o{limit});
-
-    if ($ops->[-1][0] !~ /^(?:close|reset)$/
-        && !$peer->wait_close($self->{impatient} ? 0.1 : undef))
-    {
-        # the file has failed: no need to wait that long again
-        $self->{impatient} = 1;
-        $s->{kept} = 1;
-        $peer->close if $self->{u}->connections >= $s->{peer};
-    }
+    $self->settle($s) if $ops->[-1][0] !~ /^(?:close|reset)$/;
 
     return $s;
+}
+
+
+# the second half of it, for streams that wait side by side
+
+sub settle {
+    my ($self, $s) = @_;
+    my $peer = $self->{u}->peer($s->{peer});
+
+    $s->wait_end;
+
+    return if $peer->wait_close($self->{impatient} ? 0.1 : undef);
+
+    # the file has failed: no need to wait that long again
+    $self->{impatient} = 1;
+    $s->{kept} = 1;
+    $peer->close if $self->{u}->connections >= $s->{peer};
+
+    return;
 }
 
 
