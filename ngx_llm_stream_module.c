@@ -19,7 +19,7 @@ static ngx_command_t  ngx_llm_stream_commands[] = {
 
     ngx_llm_stream_directive("",
       NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_HTTP_LMT_CONF|NGX_CONF_TAKE2,
-      ngx_llm_stream_set, dialect, NULL),
+      ngx_llm_stream_set, provider, NULL),
 
     ngx_llm_stream_directive("_client", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
       ngx_llm_stream_set_client, client, NULL),
@@ -90,6 +90,10 @@ static ngx_command_t  ngx_llm_stream_commands[] = {
 
     ngx_llm_stream_directive("_usage", NGX_LLM_STREAM_ANY|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot, usage, NULL),
+
+    ngx_llm_stream_directive("_unsupported",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot, unsupported_drop, &ngx_llm_stream_unsupported),
 
     ngx_llm_stream_directive("_gate", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE12,
       ngx_llm_stream_set_gate, gate, NULL),

@@ -1,10 +1,9 @@
 /*
- * The completion generator.  Every event is computed from its number, so
- * that a stream of a million events costs what a stream of ten costs, and a
- * dry run gives the same bytes.  Nothing here writes to a connection.
- *
- * The shape of the events is that of OpenAI's chat completions: role chunk,
- * deltas, finish chunk, usage chunk with empty choices, [DONE].
+ * The completion generator: the plan of a stream, and its events in OpenAI's
+ * chat dialect: role chunk, deltas, finish chunk, usage chunk with empty
+ * choices, [DONE].  Every event is computed from its number, so that a
+ * stream of a million events costs what a stream of ten costs, and a dry run
+ * gives the same bytes.  Nothing here writes to a connection.
  */
 
 #include <string.h>
@@ -13,20 +12,20 @@
 #include "mock_chat.h"
 
 
-/* fragments of a tool call's arguments, after the delta with its name */
-#define MOCK_CHAT_FRAGMENTS  4
 #define MOCK_CHAT_WHOLE_MAX  (1 << 24)
-#define MOCK_CHAT_JSON_MAX   ((size_t) 64 << 20)
+#define MOCK_CHAT_LIST_MAX   ((size_t) 64 << 20)
 
 
 static void
 mock_chat_edges(mock_chat_t *x)
 {
-    unsigned   i;
+    unsigned   i, own;
     uint64_t   n, counts[MOCK_KINDS];
 
     memset(counts, 0, sizeof(counts));
     n = x->req.n;
+    own = x->route.dialect->own;
+    x->pieces = x->route.dialect->whole ? 1 : MOCK_CHAT_FRAGMENTS + 1;
 
     if (!x->req.stream) {
         counts[MOCK_KIND_BODY] = 1;
@@ -35,13 +34,15 @@ mock_chat_edges(mock_chat_t *x)
         counts[MOCK_KIND_ROLE] = n;
         counts[MOCK_KIND_REASONING] = (uint64_t) x->opt.reasoning * n;
         counts[MOCK_KIND_CONTENT] = (uint64_t) x->opt.tokens * n;
-        counts[MOCK_KIND_TOOL] = (uint64_t) x->opt.tools * n
-                                 * (MOCK_CHAT_FRAGMENTS + 1);
-        counts[MOCK_KIND_FINISH] = x->no_finish ? 0 : n;
+        counts[MOCK_KIND_CITATION] = (uint64_t) x->opt.citations * n;
+        counts[MOCK_KIND_TOOL] = (uint64_t) x->opt.tools * n * x->pieces;
+        counts[MOCK_KIND_FINISH] = x->no_finish && own ? 0 : n;
         counts[MOCK_KIND_USAGE] = x->opt.usage == MOCK_USAGE_FORCE
+                                  || (x->opt.usage == MOCK_USAGE_FINISH
+                                      && !own)
                                   || (x->opt.usage == MOCK_USAGE_ON
                                       && x->req.include_usage);
-        counts[MOCK_KIND_DONE] = !x->no_done;
+        counts[MOCK_KIND_DONE] = !(x->no_done && own);
     }
 
     x->total = 0;
@@ -53,11 +54,33 @@ mock_chat_edges(mock_chat_t *x)
 }
 
 
+/* The parts of a chunk that are the same in every one. */
+static void
+mock_chat_constant(mock_chat_t *x)
+{
+    mock_buf_t  *b;
+
+    b = &x->lead;
+    mock_buf_fmt(b, "data: {\"id\":\"chatcmpl-%s%s\",\"object\":"
+                 "\"chat.completion.chunk\",\"created\":%lld,\"model\":\"",
+                 x->answer->record->id, x->id_more ? x->id_more : "",
+                 (long long) x->opt.created);
+    mock_buf_add(b, x->req.model.p, x->req.model.n);
+    mock_buf_lit(b, "\",\"service_tier\":\"default\","
+                 "\"system_fingerprint\":\"fp_mock\",\"choices\":[");
+
+    if (x->req.include_usage && x->opt.usage != MOCK_USAGE_OFF
+        && x->opt.usage != MOCK_USAGE_FINISH)
+    {
+        mock_buf_lit(&x->rest, ",\"usage\":null");
+    }
+}
+
+
 void
 mock_chat_plan(mock_chat_t *x)
 {
-    uint64_t     per;
-    mock_buf_t  *b;
+    uint64_t  per;
 
     static const char  *eols[] = { "\n", "\r\n", "\r" };
 
@@ -88,19 +111,8 @@ mock_chat_plan(mock_chat_t *x)
     mock_chat_edges(x);
     x->eol = eols[x->opt.eol];
 
-    b = &x->lead;
-    mock_buf_fmt(b, "data: {\"id\":\"chatcmpl-%s%s\",\"object\":"
-                 "\"chat.completion.chunk\",\"created\":%lld,\"model\":\"",
-                 x->answer->record->id, x->id_more ? x->id_more : "",
-                 (long long) x->opt.created);
-    mock_buf_add(b, x->req.model.p, x->req.model.n);
-    mock_buf_lit(b, "\",\"service_tier\":\"default\","
-                 "\"system_fingerprint\":\"fp_mock\",\"choices\":[");
-
-    if (x->req.include_usage && x->opt.usage != MOCK_USAGE_OFF
-        && x->opt.usage != MOCK_USAGE_FINISH)
-    {
-        mock_buf_lit(&x->rest, ",\"usage\":null");
+    if (x->route.dialect->own) {
+        mock_chat_constant(x);
     }
 }
 
@@ -120,32 +132,28 @@ mock_chat_kind(const mock_chat_t *x, uint64_t k)
 }
 
 
-void
+static void
 mock_chat_usage(const mock_chat_t *x, mock_buf_t *b)
 {
-    uint64_t  in, out, reasoning;
+    mock_counts_t  c;
 
-    in = (x->req.prompt + 3) / 4;
-    reasoning = (uint64_t) (x->opt.reasoning * x->opt.per_event) * x->req.n;
-    out = reasoning + x->req.n
-          * (uint64_t) (x->opt.tokens * x->opt.per_event
-                        + x->opt.tools * MOCK_CHAT_FRAGMENTS);
-
+    mock_chat_counts(x, &c);
     mock_buf_fmt(b, "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,"
                  "\"total_tokens\":%llu,\"prompt_tokens_details\":"
                  "{\"cached_tokens\":0,\"audio_tokens\":0},"
                  "\"completion_tokens_details\":{\"reasoning_tokens\":%llu,"
                  "\"audio_tokens\":0,\"accepted_prediction_tokens\":0,"
                  "\"rejected_prediction_tokens\":0}}",
-                 (unsigned long long) in, (unsigned long long) out,
-                 (unsigned long long) (in + out),
-                 (unsigned long long) reasoning);
+                 (unsigned long long) c.input,
+                 (unsigned long long) c.output,
+                 (unsigned long long) (c.input + c.output),
+                 (unsigned long long) c.reasoning);
 }
 
 
 /* 1 to 16 characters, the same whenever event k is built. */
 static void
-mock_chat_padding(mock_chat_t *x, uint64_t k)
+mock_chat_padding(const mock_chat_t *x, mock_buf_t *b, uint64_t k)
 {
     unsigned       i, n;
     uint64_t       r;
@@ -163,22 +171,19 @@ mock_chat_padding(mock_chat_t *x, uint64_t k)
         r = r / 62 + (r << 58);
     }
 
-    mock_buf_lit(&x->event, ",\"obfuscation\":\"");
-    mock_buf_add(&x->event, s, n);
-    mock_buf_lit(&x->event, "\"");
+    mock_buf_lit(b, ",\"obfuscation\":\"");
+    mock_buf_add(b, s, n);
+    mock_buf_lit(b, "\"");
 }
 
 
 void
-mock_chat_close(mock_chat_t *x, uint64_t k)
+mock_chat_marks(mock_chat_t *x, mock_buf_t *b, uint64_t k)
 {
-    size_t       from;
-    mock_buf_t  *b;
-
-    b = &x->event;
+    size_t  from;
 
     if (x->opt.pad) {
-        mock_chat_padding(x, k);
+        mock_chat_padding(x, b, k);
     }
 
     if (x->opt.stamp) {
@@ -195,10 +200,17 @@ mock_chat_close(mock_chat_t *x, uint64_t k)
 
         mock_buf_lit(b, "}");
     }
+}
 
-    mock_buf_lit(b, "}");
-    mock_buf_str(b, x->eol);
-    mock_buf_str(b, x->eol);
+
+/* Ends the chunk being built as the options want it. */
+static void
+mock_chat_close(mock_chat_t *x, uint64_t k)
+{
+    mock_chat_marks(x, &x->event, k);
+    mock_buf_lit(&x->event, "}");
+    mock_buf_str(&x->event, x->eol);
+    mock_buf_str(&x->event, x->eol);
 }
 
 
@@ -245,38 +257,6 @@ mock_chat_delta(mock_chat_t *x, unsigned choice, const char *delta, size_t n,
 
 
 static void
-mock_chat_logprobs(mock_chat_t *x, mock_buf_t *b)
-{
-    size_t  i;
-
-    mock_buf_lit(b, "{\"token\":\"");
-    mock_buf_json(b, x->token.p, x->token.n);
-    mock_buf_lit(b, "\",\"logprob\":-0.0025,\"bytes\":[");
-
-    for (i = 0; i < x->token.n; i++) {
-        mock_buf_str(b, i ? "," : "");
-        mock_buf_uint(b, x->token.p[i]);
-    }
-
-    mock_buf_lit(b, "],\"top_logprobs\":[]}");
-}
-
-
-static void
-mock_chat_tokens(mock_chat_t *x, unsigned choice, uint64_t i)
-{
-    uint64_t  k, per;
-
-    per = (uint64_t) x->opt.per_event;
-    x->token.n = 0;
-
-    for (k = i * per; k < (i + 1) * per; k++) {
-        mock_text_token(&x->text, choice, k, &x->token);
-    }
-}
-
-
-static void
 mock_chat_text(mock_chat_t *x, const char *member, unsigned choice,
     uint64_t i)
 {
@@ -304,22 +284,6 @@ mock_chat_text(mock_chat_t *x, const char *member, unsigned choice,
 
 
 static void
-mock_chat_arguments(mock_buf_t *b, unsigned fragment, uint64_t call)
-{
-    static const char  *fragments[MOCK_CHAT_FRAGMENTS] = {
-        "{\"location\":", "\"Paris\",\"unit\"", ":\"cel", "sius\",\"n\":"
-    };
-
-    mock_buf_str(b, fragments[fragment]);
-
-    if (fragment == MOCK_CHAT_FRAGMENTS - 1) {
-        mock_buf_uint(b, call);
-        mock_buf_lit(b, "}");
-    }
-}
-
-
-static void
 mock_chat_tool(mock_chat_t *x, unsigned choice, uint64_t i)
 {
     uint64_t     call;
@@ -327,17 +291,18 @@ mock_chat_tool(mock_chat_t *x, unsigned choice, uint64_t i)
     mock_buf_t  *b;
 
     b = &x->event;
-    call = i / (MOCK_CHAT_FRAGMENTS + 1);
-    fragment = (unsigned) (i % (MOCK_CHAT_FRAGMENTS + 1));
+    call = i / x->pieces;
+    fragment = (unsigned) (i % x->pieces);
 
     mock_chat_open(x, choice);
     mock_buf_lit(b, "{\"tool_calls\":[{\"index\":");
     mock_buf_uint(b, call);
 
     if (fragment == 0) {
-        mock_buf_fmt(b, ",\"id\":\"call_mock_%u_%u\",\"type\":\"function\","
-                     "\"function\":{\"name\":\"get_weather\",\"arguments\":"
-                     "\"", choice, (unsigned) call);
+        mock_buf_lit(b, ",\"id\":\"");
+        mock_chat_call_id(b, choice, call);
+        mock_buf_lit(b, "\",\"type\":\"function\",\"function\":{\"name\":"
+                     "\"get_weather\",\"arguments\":\"");
 
     } else {
         x->token.n = 0;
@@ -347,6 +312,30 @@ mock_chat_tool(mock_chat_t *x, unsigned choice, uint64_t i)
     }
 
     mock_buf_lit(b, "\"}}]},\"logprobs\":null");
+    mock_chat_end_choice(x, NULL);
+}
+
+
+/* One url_citation of the list "annotations". */
+static void
+mock_chat_annotation(mock_buf_t *b, uint64_t i)
+{
+    mock_buf_lit(b, "{\"type\":\"url_citation\",\"url_citation\":"
+                 "{\"start_index\":0,\"end_index\":5,\"title\":\"Source ");
+    mock_buf_uint(b, i + 1);
+    mock_buf_lit(b, "\",\"url\":\"");
+    mock_chat_link(b, i);
+    mock_buf_lit(b, "\"}}");
+}
+
+
+static void
+mock_chat_citation(mock_chat_t *x, unsigned choice, uint64_t i)
+{
+    mock_chat_open(x, choice);
+    mock_buf_lit(&x->event, "{\"annotations\":[");
+    mock_chat_annotation(&x->event, i);
+    mock_buf_lit(&x->event, "]},\"logprobs\":null");
     mock_chat_end_choice(x, NULL);
 }
 
@@ -383,20 +372,6 @@ mock_chat_finish(mock_chat_t *x, unsigned choice)
 }
 
 
-/* All tokens of a text, as the inside of a string. */
-static void
-mock_chat_whole(mock_chat_t *x, unsigned choice, int64_t tokens,
-    mock_buf_t *b)
-{
-    int64_t  i;
-
-    for (i = 0; i < tokens && b->n < MOCK_CHAT_JSON_MAX; i++) {
-        mock_chat_tokens(x, choice, (uint64_t) i);
-        mock_buf_json(b, x->token.p, x->token.n);
-    }
-}
-
-
 static void
 mock_chat_message(mock_chat_t *x, unsigned choice, mock_buf_t *b)
 {
@@ -428,11 +403,18 @@ mock_chat_message(mock_chat_t *x, unsigned choice, mock_buf_t *b)
         mock_buf_lit(b, "\"");
     }
 
+    for (i = 0; i < x->opt.citations; i++) {
+        mock_buf_str(b, i ? "," : ",\"annotations\":[");
+        mock_chat_annotation(b, (uint64_t) i);
+    }
+
+    mock_buf_str(b, x->opt.citations ? "]" : "");
+
     for (i = 0; i < x->opt.tools; i++) {
-        mock_buf_fmt(b, "%s{\"id\":\"call_mock_%u_%u\",\"type\":"
-                     "\"function\",\"function\":{\"name\":\"get_weather\","
-                     "\"arguments\":\"", i ? "," : ",\"tool_calls\":[",
-                     choice, (unsigned) i);
+        mock_buf_fmt(b, "%s{\"id\":\"", i ? "," : ",\"tool_calls\":[");
+        mock_chat_call_id(b, choice, (uint64_t) i);
+        mock_buf_lit(b, "\",\"type\":\"function\",\"function\":{\"name\":"
+                     "\"get_weather\",\"arguments\":\"");
         x->token.n = 0;
 
         for (f = 0; f < MOCK_CHAT_FRAGMENTS; f++) {
@@ -461,7 +443,7 @@ mock_chat_json_logprobs(mock_chat_t *x, unsigned choice, mock_buf_t *b)
 
     mock_buf_lit(b, "{\"content\":[");
 
-    for (k = 0; k < x->opt.tokens && b->n < MOCK_CHAT_JSON_MAX; k++) {
+    for (k = 0; k < x->opt.tokens && b->n < MOCK_CHAT_LIST_MAX; k++) {
         mock_buf_str(b, k ? "," : "");
         mock_chat_tokens(x, choice, (uint64_t) k);
         mock_chat_logprobs(x, b);
@@ -472,7 +454,7 @@ mock_chat_json_logprobs(mock_chat_t *x, unsigned choice, mock_buf_t *b)
 
 
 static void
-mock_chat_json(mock_chat_t *x)
+mock_chat_object(mock_chat_t *x)
 {
     unsigned     i;
     mock_buf_t  *b;
@@ -515,31 +497,29 @@ mock_chat_usage_event(mock_chat_t *x, uint64_t k)
 }
 
 
-void
-mock_chat_build(mock_chat_t *x, uint64_t k)
+uint64_t
+mock_chat_which(const mock_chat_t *x, uint64_t k, unsigned *choice)
 {
-    int64_t       c;
-    uint64_t      i;
-    unsigned      choice;
-    mock_buf_t   *b;
-    mock_kind_t   kind;
+    mock_kind_t  kind;
 
-    b = &x->event;
-    b->n = 0;
     kind = mock_chat_kind(x, k);
+    k -= kind ? x->edges[kind - 1] : 0;
+    *choice = (unsigned) (k % x->req.n);
 
-    if (kind != MOCK_KIND_BODY) {
-        for (c = 0; c < x->opt.comments; c++) {
-            mock_buf_fmt(b, ": keep-alive%s%s", x->eol, x->eol);
-        }
-    }
+    return k / x->req.n;
+}
 
-    x->event_at = b->n;
-    i = k - (kind ? x->edges[kind - 1] : 0);
-    choice = (unsigned) (i % x->req.n);
-    i /= x->req.n;
 
-    switch (kind) {
+/* A chunk of OpenAI's, or its end. */
+static void
+mock_chat_chunk(mock_chat_t *x, uint64_t k)
+{
+    uint64_t  i;
+    unsigned  choice;
+
+    i = mock_chat_which(x, k, &choice);
+
+    switch (mock_chat_kind(x, k)) {
 
     case MOCK_KIND_ROLE:
         mock_chat_role(x, choice);
@@ -551,6 +531,10 @@ mock_chat_build(mock_chat_t *x, uint64_t k)
 
     case MOCK_KIND_CONTENT:
         mock_chat_text(x, x->opt.refusal ? "refusal" : "content", choice, i);
+        break;
+
+    case MOCK_KIND_CITATION:
+        mock_chat_citation(x, choice, i);
         break;
 
     case MOCK_KIND_TOOL:
@@ -565,15 +549,100 @@ mock_chat_build(mock_chat_t *x, uint64_t k)
         mock_chat_usage_event(x, k);
         return;
 
-    case MOCK_KIND_DONE:
-        mock_buf_fmt(b, "data: [DONE]%s%s", x->eol, x->eol);
-        return;
-
     default:
-        mock_chat_json(x);
+        mock_buf_fmt(&x->event, "data: [DONE]%s%s", x->eol, x->eol);
         return;
     }
 
-    mock_buf_add(b, x->rest.p, x->rest.n);
+    mock_buf_add(&x->event, x->rest.p, x->rest.n);
     mock_chat_close(x, k);
+}
+
+
+void
+mock_chat_build(mock_chat_t *x, uint64_t k)
+{
+    int64_t  c;
+
+    x->event.n = 0;
+    x->event_at = 0;
+
+    if (mock_chat_kind(x, k) == MOCK_KIND_BODY) {
+        if (x->route.serves == MOCK_SERVES_EMBED) {
+            mock_embed(x);
+
+        } else if (x->route.dialect->own) {
+            mock_chat_object(x);
+
+        } else {
+            mock_chat_json(x);
+        }
+
+        return;
+    }
+
+    if (!x->route.dialect->own) {
+        mock_chat_encode(x, k);
+        mock_chat_put(x, &x->bytes, k + 1);
+        return;
+    }
+
+    for (c = 0; c < x->opt.comments; c++) {
+        mock_buf_fmt(&x->event, ": keep-alive%s%s", x->eol, x->eol);
+    }
+
+    x->event_at = x->event.n;
+    mock_chat_chunk(x, k);
+}
+
+
+void
+mock_chat_say(mock_chat_t *x, unsigned choice, const void *text, size_t n)
+{
+    mock_buf_t   b;
+    llm_event_t  ev;
+
+    memset(&b, 0, sizeof(b));
+
+    if (x->route.dialect->own) {
+        mock_buf_lit(&b, "{\"content\":\"");
+        mock_buf_add(&b, text, n);
+        mock_buf_lit(&b, "\"}");
+        mock_chat_delta(x, choice, (const char *) b.p, b.n, NULL);
+
+    } else {
+        mock_wire_event(&ev, LLM_EV_TEXT, choice);
+        ev.text = mock_wire_inside(text, n);
+        mock_wire_encode(&x->wire, &b, &ev);
+        mock_chat_put(x, &b, x->k + 1);
+    }
+
+    mock_buf_free(&b);
+}
+
+
+void
+mock_chat_data(mock_chat_t *x, const char *type, const void *data, size_t n)
+{
+    mock_buf_t  b;
+
+    if (!x->route.dialect->own) {
+        memset(&b, 0, sizeof(b));
+        mock_wire_frame(&x->wire, &b, type, data, n);
+        mock_chat_put(x, &b, 0);
+        mock_buf_free(&b);
+        return;
+    }
+
+    x->event.n = 0;
+    x->event_at = 0;
+
+    if (type) {
+        mock_buf_fmt(&x->event, "event: %s%s", type, x->eol);
+    }
+
+    mock_buf_lit(&x->event, "data: ");
+    mock_buf_add(&x->event, data, n);
+    mock_buf_str(&x->event, x->eol);
+    mock_buf_str(&x->event, x->eol);
 }

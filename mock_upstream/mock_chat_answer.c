@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mock_error.h"
 #include "mock_fault.h"
-#include "mock_serve.h"
 
 
 enum {
@@ -29,10 +29,8 @@ mock_chat_head(mock_chat_t *x)
     mock_buf_add(b, x->before.p, x->before.n);
     mock_http_status(b, x->minor, x->status);
     mock_buf_fmt(b, "Content-Type: %s\r\nCache-Control: no-cache\r\n"
-                 "openai-version: 2020-10-01\r\nx-request-id: req_%s\r\n"
-                 "x-ratelimit-limit-requests: 10000\r\n"
-                 "x-ratelimit-remaining-requests: 9999\r\n", x->type,
-                 x->answer->record->id);
+                 "%s: req_%s\r\n%s", x->type, x->route.dialect->id_header,
+                 x->answer->record->id, x->route.dialect->lines);
 
     if (x->coding) {
         mock_buf_fmt(b, "Transfer-Encoding: %s\r\n", x->coding);
@@ -92,8 +90,10 @@ mock_chat_body(mock_chat_t *x, const void *p, size_t n)
 void
 mock_chat_emit_event(mock_chat_t *x)
 {
-    mock_chat_body(x, x->event.p, x->event.n);
-    x->answer->events++;
+    if (x->event.n) {
+        mock_chat_body(x, x->event.p, x->event.n);
+        x->answer->events++;
+    }
 }
 
 
@@ -151,8 +151,8 @@ mock_chat_respond(mock_chat_t *x, int status, const char *type,
 
     b = &x->answer->out;
     mock_http_status(b, x->minor, status);
-    mock_buf_fmt(b, "Content-Type: %s\r\nx-request-id: req_%s\r\n", type,
-                 x->answer->record->id);
+    mock_buf_fmt(b, "Content-Type: %s\r\n%s: req_%s\r\n", type,
+                 x->route.dialect->id_header, x->answer->record->id);
 
     if (status != 204) {
         mock_buf_fmt(b, "Content-Length: %llu\r\n", (unsigned long long) n);
@@ -166,26 +166,30 @@ mock_chat_respond(mock_chat_t *x, int status, const char *type,
 }
 
 
+/* status=NNN: an error of the dialect instead of the answer. */
 static mock_verdict_t
 mock_chat_status(mock_chat_t *x)
 {
+    int64_t         retry;
     mock_buf_t      body, lines;
     mock_verdict_t  rc;
 
     memset(&body, 0, sizeof(body));
     memset(&lines, 0, sizeof(lines));
+    retry = -1;
 
     if (mock_options_given(&x->opt, retry_after)) {
-        mock_buf_fmt(&lines, "Retry-After: %lld\r\n",
-                     (long long) x->opt.retry_after);
+        retry = x->opt.retry_after * 1000;
+        mock_error_retry(&x->route, &lines, retry);
     }
 
     if (x->opt.should_retry[0]) {
         mock_buf_fmt(&lines, "x-should-retry: %s\r\n", x->opt.should_retry);
     }
 
-    mock_serve_status_error(&body, (int) x->opt.status);
-    rc = mock_chat_respond(x, (int) x->opt.status, "application/json",
+    mock_error_status(&x->route, &body, (int) x->opt.status, retry);
+    rc = mock_chat_respond(x, (int) x->opt.status,
+                           mock_error_type(&x->route),
                            mock_buf_cstr(&lines), body.p, body.n);
 
     mock_buf_free(&body);
@@ -249,15 +253,66 @@ mock_chat_finished(mock_chat_t *x)
 
 
 static int
-mock_chat_faulty(const mock_chat_t *x)
+mock_chat_faulty(mock_chat_t *x)
 {
     if (x->fault == NULL || x->fault->fn == NULL) {
         return 0;
     }
 
-    return x->again
-           || (x->fault->where == MOCK_FAULT_EVENT && x->k == x->at)
-           || (x->fault->where == MOCK_FAULT_EACH && x->k >= x->at);
+    if (x->again) {
+        return 1;
+    }
+
+    if (x->k < x->at || x->fault->where < MOCK_FAULT_EVENT
+        || x->fault->where > MOCK_FAULT_EACH || x->through)
+    {
+        return 0;
+    }
+
+    /* what works on an event's bytes waits for one that has any */
+    if (x->fault->needs & MOCK_NEEDS_BYTES) {
+        mock_chat_build(x, x->k);
+
+        if (x->event.n == 0) {
+            return 0;
+        }
+    }
+
+    x->through = x->fault->where == MOCK_FAULT_EVENT;
+
+    return 1;
+}
+
+
+/* Event k is over; an empty one waited for no acknowledgement, so the next
+ * one takes its place. */
+static void
+mock_chat_passed(mock_chat_t *x, unsigned sent)
+{
+    x->k++;
+    x->pos = 0;
+    x->again = 0;
+    x->ready = 0;
+    x->acked = !sent;
+}
+
+
+/* Where a dialect says nothing more at its end, the framing's end must go
+ * with the last event. */
+static void
+mock_chat_look_ahead(mock_chat_t *x)
+{
+    while (!x->route.dialect->own && x->fault == NULL && x->k < x->total
+           && mock_chat_kind(x, x->k) > MOCK_KIND_TOOL)
+    {
+        mock_chat_encode(x, x->k);
+
+        if (x->bytes.n) {
+            return;
+        }
+
+        x->k++;
+    }
 }
 
 
@@ -265,15 +320,16 @@ mock_chat_faulty(const mock_chat_t *x)
 static mock_step_t
 mock_chat_events(mock_chat_t *x)
 {
+    size_t          before;
     int64_t         i;
     mock_verdict_t  verdict;
 
-    for (i = 0; i < x->opt.burst && x->k < x->total; i++) {
+    for (i = 0; i < x->opt.burst && x->k < x->total; ) {
         verdict = MOCK_VERDICT_GO;
+        before = x->answer->out.n;
 
         if (mock_chat_faulty(x)) {
             verdict = x->fault->fn(x);
-            x->calls++;
         }
 
         if (verdict == MOCK_VERDICT_AGAIN) {
@@ -289,13 +345,11 @@ mock_chat_events(mock_chat_t *x)
             mock_chat_emit(x, x->k);
         }
 
-        x->k++;
-        x->calls = 0;
-        x->pos = 0;
-        x->again = 0;
-        x->ready = 0;
-        x->acked = 0;
+        i += x->answer->out.n > before;
+        mock_chat_passed(x, x->answer->out.n > before);
     }
+
+    mock_chat_look_ahead(x);
 
     return x->k == x->total ? mock_chat_finished(x) : MOCK_STEP_SEND;
 }
@@ -439,7 +493,10 @@ mock_chat_free(void *data)
 
     x = data;
     mock_chat_request_free(&x->req);
+    mock_route_free(&x->route);
     mock_text_free(&x->text);
+    mock_wire_free(&x->wire);
+    mock_buf_free(&x->bytes);
     mock_buf_free(&x->before);
     mock_buf_free(&x->lines);
     mock_buf_free(&x->lead);
@@ -452,6 +509,23 @@ mock_chat_free(void *data)
 }
 
 
+/* Content-Type, by the dialect. */
+static const char *
+mock_chat_type(const mock_chat_t *x)
+{
+    const llm_dialect_t  *row;
+
+    row = x->route.row;
+
+    if (x->opt.type[0]) {
+        return x->opt.type;
+    }
+
+    return (const char *) (x->req.stream && !x->route.array
+                           ? row->stream_type.p : row->answer_type.p);
+}
+
+
 /* Head and framing, from options and request. */
 static void
 mock_chat_shape(mock_chat_t *x, const mock_request_t *r)
@@ -461,16 +535,15 @@ mock_chat_shape(mock_chat_t *x, const mock_request_t *r)
 
     o = &x->opt;
     given = mock_options_given(o, framing);
+    x->type = mock_chat_type(x);
+
+    if (x->route.dialect->crlf && !mock_options_given(o, eol)) {
+        o->eol = MOCK_EOL_CRLF;
+    }
+
     x->status = o->status && x->fault == NULL ? (int) o->status : 200;
     x->minor = !o->http10;
     x->framing = (int) o->framing;
-    x->type = x->req.stream ? "text/event-stream; charset=utf-8"
-                            : "application/json";
-
-    if (o->type[0]) {
-        x->type = o->type;
-    }
-
     if (!x->req.stream && !given) {
         x->framing = MOCK_FRAMING_LENGTH;
     }
@@ -533,17 +606,35 @@ mock_chat_at(const mock_chat_t *x)
 }
 
 
+/* The credential, wherever it was sent. */
+static void
+mock_chat_key(mock_chat_t *x, const mock_request_t *r)
+{
+    size_t       i;
+    const char  *key;
+
+    static const char  *headers[] = {
+        "Authorization", "x-api-key", "api-key", "x-goog-api-key"
+    };
+
+    for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+        key = mock_http_header(r, headers[i]);
+
+        if (key) {
+            key += strncmp(key, "Bearer ", 7) == 0 ? 7 : 0;
+            strncpy(x->key, key, sizeof(x->key) - 1);
+            return;
+        }
+    }
+
+    (void) mock_http_arg(r, "key", x->key, sizeof(x->key));
+}
+
+
 static void
 mock_chat_start(mock_chat_t *x, const mock_request_t *r)
 {
-    const char  *auth;
-
-    auth = mock_http_header(r, "Authorization");
-
-    if (auth) {
-        strncpy(x->auth, auth, sizeof(x->auth) - 1);
-    }
-
+    mock_chat_key(x, r);
     mock_chat_shape(x, r);
 
     if (x->fault && x->fault->setup) {
@@ -557,6 +648,10 @@ mock_chat_start(mock_chat_t *x, const mock_request_t *r)
     mock_chat_times(x);
     mock_chat_plan(x);
 
+    if (!x->route.dialect->own) {
+        mock_chat_begin(x);
+    }
+
     if (!x->req.stream) {
         x->due += x->opt.ttft + x->opt.itl * x->opt.tokens;
     }
@@ -567,17 +662,15 @@ mock_chat_start(mock_chat_t *x, const mock_request_t *r)
 }
 
 
-int
-mock_chat(mock_conn_t *c, const mock_request_t *r, const mock_options_t *o,
-    mock_chat_request_t *req, mock_buf_t *err)
+/* Can the options be served?  0, with the fault's row in *fault, or -1. */
+static int
+mock_chat_check(mock_conn_t *c, const mock_options_t *o,
+    const mock_route_t *route, const mock_fault_t **fault, mock_buf_t *err)
 {
-    mock_chat_t                 *x;
-    const mock_fault_t          *fault;
-    static const mock_source_t   source = {
-        mock_chat_next, mock_chat_free
-    };
+    unsigned  has;
 
-    fault = NULL;
+    *fault = NULL;
+    has = mock_route_has(route);
 
     if (o->text == MOCK_TEXT_FILE && c->mock->text.n == 0) {
         mock_buf_lit(err, "mock: text=file needs --text FILE");
@@ -585,18 +678,53 @@ mock_chat(mock_conn_t *c, const mock_request_t *r, const mock_options_t *o,
     }
 
     if (o->fault[0]) {
-        fault = mock_fault_find(o->fault);
+        *fault = mock_fault_find(o->fault);
 
-        if (fault == NULL) {
+        if (*fault == NULL) {
             mock_buf_fmt(err, "mock: unknown fault \"%s\"", o->fault);
             return -1;
         }
+
+        if ((*fault)->needs & ~has & MOCK_HAS_ALL) {
+            mock_buf_fmt(err, "mock: the fault \"%s\" makes no sense in "
+                         "the dialect \"%s\"%s", o->fault,
+                         route->dialect->name,
+                         route->array ? " as an array" : "");
+            return -1;
+        }
+    }
+
+    if (!(has & MOCK_HAS_LINES) && (o->comments || o->eol == MOCK_EOL_CR)) {
+        mock_buf_fmt(err, "mock: \"%s\" makes no sense in the dialect "
+                     "\"%s\"", o->comments ? "comments" : "eol",
+                     route->dialect->name);
+        return -1;
+    }
+
+    return 0;
+}
+
+
+int
+mock_chat(mock_conn_t *c, const mock_request_t *r, const mock_options_t *o,
+    mock_route_t *route, mock_chat_request_t *req, mock_buf_t *err)
+{
+    mock_chat_t                 *x;
+    const mock_fault_t          *fault;
+    static const mock_source_t   source = {
+        mock_chat_next, mock_chat_free
+    };
+
+    if (mock_chat_check(c, o, route, &fault, err) != 0) {
+        return -1;
     }
 
     x = mock_zalloc(sizeof(*x));
     x->opt = *o;
     x->req = *req;
+    x->route = *route;
     memset(req, 0, sizeof(*req));
+    memset(&route->model, 0, sizeof(route->model));
     x->opt.variant += x->opt.variant == 0;
     x->fault = fault;
     x->reused = c->requests - 1;

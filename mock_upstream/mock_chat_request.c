@@ -1,296 +1,173 @@
 /*
- * Reads a chat-completions request with the wire library's scanner: model,
- * messages, stream, stream_options.include_usage, n.  Everything else only
- * has to be JSON.
+ * Reads a request with the wire library's reader of its dialect, and takes
+ * from it what the mock needs: model, stream, usage, choices, the last thing
+ * that the user said.
  */
 
 #include <string.h>
 
 #include "llm_json.h"
 #include "mock_chat_request.h"
-
-
-typedef struct {
-    mock_chat_request_t  *r;
-    llm_slice_t           messages;
-    const char          **err;
-    const char          **param;
-} mock_chat_reader_t;
+#include "mock_wire.h"
 
 
 static int
-mock_chat_wrong(mock_chat_reader_t *x, const char *param, const char *err)
+mock_chat_wrong(mock_buf_t *err, const char **param, const char *name,
+    const char *what)
 {
-    *x->param = param;
-    *x->err = err;
+    *param = name;
+
+    if (name) {
+        mock_buf_fmt(err, "Invalid '%s': %s", name, what);
+    } else {
+        mock_buf_str(err, what);
+    }
 
     return -1;
 }
 
 
-/* A text: a string, or the text parts of an array of parts. */
 static void
-mock_chat_text(mock_buf_t *b, const llm_slice_t *value)
+mock_chat_unescape(mock_buf_t *b, const llm_slice_t *s)
 {
-    llm_json_t       j;
-    llm_slice_t      raw;
-    llm_json_type_t  type;
-
-    llm_json_init(&j, value->p, value->n, LLM_JSON_DEPTH_MAX);
-
-    for (type = llm_json_next(&j);
-         type != LLM_JSON_END && type != LLM_JSON_ERROR;
-         type = llm_json_next(&j))
-    {
-        if (type == LLM_JSON_KEY) {
-            if (!llm_json_is(&j.tok, "text")) {
-                (void) llm_json_skip(&j, &raw);
-                continue;
-            }
-
-            type = llm_json_next(&j);
-        }
-
-        if (type == LLM_JSON_STRING) {
-            mock_buf_reserve(b, j.tok.n + 1);
-            b->n += llm_json_unescape(b->p + b->n, j.tok.p, j.tok.n);
-        }
-    }
+    mock_buf_reserve(b, s->n + 1);
+    b->n += llm_json_unescape(b->p + b->n, s->p, s->n);
 }
 
 
-/* One message: its text replaces r->user when the role is "user". */
+/* Text parts of the last message of the user's that has any. */
 static void
-mock_chat_message(mock_chat_reader_t *x, llm_json_t *j)
+mock_chat_user(mock_chat_request_t *r, const llm_chat_t *c)
 {
-    int          user;
-    llm_slice_t  content, raw;
+    size_t             i;
+    unsigned           message;
+    const llm_part_t  *part;
 
-    user = 0;
-    content = llm_slice_null;
+    message = 0;
 
-    while (llm_json_next(j) == LLM_JSON_KEY) {
+    for (i = 0; i < llm_chat_nparts(c); i++) {
+        part = &llm_chat_parts(c)[i];
 
-        if (llm_json_is(&j->tok, "role")) {
-            user = llm_json_skip(j, &raw) == LLM_JSON_STRING
-                   && llm_json_is(&j->tok, "user");
-
-        } else if (llm_json_is(&j->tok, "content")) {
-            llm_json_skip(j, &content);
-
-        } else {
-            llm_json_skip(j, &raw);
-        }
-    }
-
-    if (user && content.p) {
-        x->r->user.n = 0;
-        mock_chat_text(&x->r->user, &content);
-    }
-}
-
-
-/* Returns how many there are. */
-static unsigned
-mock_chat_messages(mock_chat_reader_t *x)
-{
-    unsigned         n;
-    llm_json_t       j;
-    llm_slice_t      raw;
-    llm_json_type_t  type;
-
-    llm_json_init(&j, x->messages.p, x->messages.n, LLM_JSON_DEPTH_MAX);
-    (void) llm_json_next(&j);
-
-    for (n = 0; ; n++) {
-        type = llm_json_next(&j);
-
-        if (type == LLM_JSON_OBJECT) {
-            mock_chat_message(x, &j);
-
-        } else if (type == LLM_JSON_ARRAY) {
-            (void) llm_json_skip_rest(&j, &raw);
-
-        } else if (type == LLM_JSON_ARRAY_END || type == LLM_JSON_ERROR
-                   || type == LLM_JSON_END)
+        if (part->type != LLM_PART_TEXT || part->role != LLM_ROLE_USER
+            || part->inner)
         {
-            return n;
-        }
-    }
-}
-
-
-static int
-mock_chat_options(mock_chat_reader_t *x, llm_json_t *j)
-{
-    llm_slice_t      raw;
-    llm_json_type_t  type;
-
-    type = llm_json_next(j);
-
-    if (type == LLM_JSON_NULL) {
-        return 0;
-    }
-
-    if (type != LLM_JSON_OBJECT) {
-        return mock_chat_wrong(x, "stream_options",
-                               "'stream_options' must be an object.");
-    }
-
-    while (llm_json_next(j) == LLM_JSON_KEY) {
-        if (!llm_json_is(&j->tok, "include_usage")) {
-            (void) llm_json_skip(j, &raw);
             continue;
         }
 
-        type = llm_json_next(j);
-
-        if (type != LLM_JSON_TRUE && type != LLM_JSON_FALSE) {
-            return mock_chat_wrong(x, "stream_options.include_usage",
-                                   "'include_usage' must be a boolean.");
+        if (r->user.n == 0 || part->message != message) {
+            message = part->message;
+            r->user.n = 0;
         }
 
-        x->r->include_usage = type == LLM_JSON_TRUE;
+        mock_chat_unescape(&r->user, &part->text);
+    }
+}
+
+
+/* Bytes of the member that the dialect cannot do without.  The body is known
+ * to be a JSON object. */
+static size_t
+mock_chat_prompt(const llm_slice_t *needs, const unsigned char *p, size_t n)
+{
+    size_t       size;
+    llm_json_t   j;
+    llm_slice_t  key, raw;
+
+    size = 0;
+    llm_json_init(&j, p, n, LLM_JSON_DEPTH_MAX);
+    (void) llm_json_next(&j);
+
+    while (llm_json_next(&j) == LLM_JSON_KEY) {
+        key = j.tok;
+
+        if (llm_json_skip(&j, &raw) == LLM_JSON_ERROR) {
+            break;
+        }
+
+        if (llm_json_eq(&key, (const char *) needs->p, needs->n)) {
+            size = raw.n;
+        }
     }
 
-    return 0;
+    return size;
 }
 
 
 static int
-mock_chat_count(mock_chat_reader_t *x, llm_json_t *j)
+mock_chat_taken(mock_chat_request_t *r, const mock_route_t *route,
+    const llm_chat_t *c, mock_buf_t *err, const char **param)
 {
-    int64_t          n;
-    llm_json_type_t  type;
+    int64_t  choices;
 
-    type = llm_json_next(j);
-
-    if (type == LLM_JSON_NULL) {
-        return 0;
+    if (c->model.n) {
+        r->model.n = 0;
+        mock_buf_add(&r->model, c->model.p, c->model.n);
     }
 
-    n = type == LLM_JSON_NUMBER ? llm_json_uint(&j->tok) : 0;
+    r->stream = route->stream >= 0 ? route->stream
+                : c->stream >= 0 ? c->stream
+                : (int) route->row->stream_default;
+    r->include_usage = c->include_usage == 1 || !route->row->usage_option;
+    mock_chat_user(r, c);
 
-    if (n < 1 || n > 128) {
-        return mock_chat_wrong(x, "n", "'n' must be 1 to 128.");
+    if (r->model.n == 0) {
+        return mock_chat_wrong(err, param, "model",
+                               "you must provide a model parameter.");
     }
 
-    x->r->n = (unsigned) n;
-
-    return 0;
-}
-
-
-/* The value of the member whose key was just read. */
-static int
-mock_chat_member(mock_chat_reader_t *x, llm_json_t *j)
-{
-    llm_slice_t      raw;
-    llm_json_type_t  type;
-
-    if (llm_json_is(&j->tok, "model")) {
-        if (llm_json_next(j) != LLM_JSON_STRING) {
-            return mock_chat_wrong(x, "model", "'model' must be a string.");
-        }
-
-        x->r->model.n = 0;
-        mock_buf_add(&x->r->model, j->tok.p, j->tok.n);
-        return 0;
+    if (llm_chat_nparts(c) == 0) {
+        return mock_chat_wrong(err, param,
+                               (const char *) route->row->needs.p,
+                               "there is nothing in it.");
     }
 
-    if (llm_json_is(&j->tok, "messages")) {
-        type = llm_json_skip(j, &x->messages);
-        if (type != LLM_JSON_ARRAY && type != LLM_JSON_ERROR) {
-            return mock_chat_wrong(x, "messages",
-                                   "'messages' must be an array.");
-        }
+    choices = c->n.p ? llm_json_uint(&c->n) : 1;
 
-        return 0;
+    if (choices < 1 || choices > 128) {
+        return mock_chat_wrong(err, param, "n", "it must be 1 to 128.");
     }
 
-    if (llm_json_is(&j->tok, "stream")) {
-        type = llm_json_next(j);
-        if (type != LLM_JSON_TRUE && type != LLM_JSON_FALSE
-            && type != LLM_JSON_NULL)
-        {
-            return mock_chat_wrong(x, "stream",
-                                   "'stream' must be a boolean.");
-        }
-
-        x->r->stream = type == LLM_JSON_TRUE;
-        return 0;
-    }
-
-    if (llm_json_is(&j->tok, "stream_options")) {
-        return mock_chat_options(x, j);
-    }
-
-    if (llm_json_is(&j->tok, "n")) {
-        return mock_chat_count(x, j);
-    }
-
-    (void) llm_json_skip(j, &raw);
+    r->n = (unsigned) choices;
 
     return 0;
 }
 
 
 int
-mock_chat_request(mock_chat_request_t *r, const unsigned char *p, size_t n,
-    const char **err, const char **param)
+mock_chat_request(mock_chat_request_t *r, const mock_route_t *route,
+    const unsigned char *p, size_t n, mock_buf_t *err, const char **param)
 {
-    llm_json_t          j;
-    llm_slice_t         raw;
-    llm_json_type_t     type;
-    mock_chat_reader_t  x;
+    int         rc;
+    llm_chat_t  c;
+    llm_rc_t    read;
 
     memset(r, 0, sizeof(*r));
-    memset(&x, 0, sizeof(x));
+    *param = NULL;
     r->n = 1;
-    x.r = r;
-    x.err = err;
-    x.param = param;
+    mock_buf_json(&r->model, route->model.p, route->model.n);
 
-    /* the whole document first: what is read below is known to be JSON */
-    llm_json_init(&j, p, n, LLM_JSON_DEPTH_MAX);
-    type = n ? llm_json_skip(&j, &raw) : LLM_JSON_ERROR;
+    /* a buffer that is empty has no address */
+    p = p ? p : (const unsigned char *) "";
 
-    if (type == LLM_JSON_ERROR || llm_json_next(&j) != LLM_JSON_END) {
-        return mock_chat_wrong(&x, NULL, "We could not parse the JSON body "
-                               "of your request.");
+    llm_chat_init(&c, &mock_wire_alloc, LLM_JSON_DEPTH_MAX);
+    read = route->row->read_chat(&c, p, n);
+
+    if (read == LLM_OK) {
+        r->prompt = mock_chat_prompt(&route->row->needs, p, n);
+        rc = mock_chat_taken(r, route, &c, err, param);
+
+    } else if (c.member) {
+        rc = mock_chat_wrong(err, param, c.member,
+                             "it is missing or of the wrong type.");
+
+    } else {
+        rc = mock_chat_wrong(err, param, NULL, "We could not parse the JSON "
+                             "body of your request.");
     }
 
-    if (type != LLM_JSON_OBJECT) {
-        return mock_chat_wrong(&x, NULL, "The body must be a JSON object.");
-    }
+    llm_chat_free(&c);
 
-    llm_json_init(&j, p, n, LLM_JSON_DEPTH_MAX);
-    (void) llm_json_next(&j);
-
-    while (llm_json_next(&j) == LLM_JSON_KEY) {
-        if (mock_chat_member(&x, &j) != 0) {
-            return -1;
-        }
-    }
-
-    if (r->model.n == 0) {
-        return mock_chat_wrong(&x, "model", "You must provide a model "
-                               "parameter.");
-    }
-
-    if (x.messages.p == NULL) {
-        return mock_chat_wrong(&x, "messages", "Missing required parameter: "
-                               "'messages'.");
-    }
-
-    r->prompt = x.messages.n;
-
-    if (mock_chat_messages(&x) == 0) {
-        return mock_chat_wrong(&x, "messages", "Invalid 'messages': empty "
-                               "array.");
-    }
-
-    return 0;
+    return rc;
 }
 
 

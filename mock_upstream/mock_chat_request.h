@@ -1,11 +1,11 @@
 /*
- * What the mock needs to know of a chat-completions request.
+ * What the mock needs to know of a request, in any dialect.
  */
 
 #ifndef MOCK_CHAT_REQUEST_H
 #define MOCK_CHAT_REQUEST_H
 
-#include "mock_buf.h"
+#include "mock_dialect.h"
 
 
 typedef struct {
@@ -15,14 +15,16 @@ typedef struct {
     int         include_usage;
     unsigned    n;              /* choices, 1..128 */
     size_t      prompt;         /* bytes of the messages */
+    unsigned    dimensions;     /* embeddings: 0 is not said */
+    unsigned    base64;
 } mock_chat_request_t;
 
 /*
  * Reads a request body.  0; or -1 with a sentence in *err and the member
  * that is wrong in *param (NULL: the body as such).
  */
-int mock_chat_request(mock_chat_request_t *r, const unsigned char *p,
-    size_t n, const char **err, const char **param);
+int mock_chat_request(mock_chat_request_t *r, const mock_route_t *route,
+    const unsigned char *p, size_t n, mock_buf_t *err, const char **param);
 
 void mock_chat_request_free(mock_chat_request_t *r);
 

@@ -10,9 +10,9 @@
 
 #include "mock_answer.h"
 #include "mock_control.h"
+#include "mock_error.h"
 #include "mock_fault.h"
 #include "mock_script.h"
-#include "mock_serve.h"
 
 
 #define MOCK_CONTROL_TIMEOUT  5000  /* milliseconds, when not said */
@@ -69,7 +69,7 @@ mock_control_error(mock_conn_t *c, const mock_request_t *r, int status,
     mock_buf_t  body;
 
     memset(&body, 0, sizeof(body));
-    mock_serve_error(&body, message, "invalid_request_error", NULL, NULL);
+    mock_error_openai(&body, message, "invalid_request_error", NULL, NULL);
     mock_control_send(c, (int) r->keepalive, status, &body);
     mock_buf_free(&body);
 }

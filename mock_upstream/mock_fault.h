@@ -22,12 +22,16 @@ typedef enum {
 #define MOCK_AT_FINISH  -1
 #define MOCK_AT_DONE    -2
 
+/* besides MOCK_HAS_*: an event that has bytes */
+#define MOCK_NEEDS_BYTES  0x100
+
 struct mock_fault_s {
     const char           *name;
     mock_fault_where_t    where;
     int64_t               at;
     void                (*setup)(mock_chat_t *x);
     mock_verdict_t      (*fn)(mock_chat_t *x);
+    unsigned              needs;    /* what the stream must have for it */
 };
 
 /* The row of that name, or NULL. */
@@ -37,7 +41,8 @@ const mock_fault_t *mock_fault_find(const char *name);
 void mock_fault_names(mock_buf_t *b);
 
 /* The whole response of early-error-while-sending. */
-void mock_fault_early(mock_buf_t *b, int64_t variant);
+void mock_fault_early(mock_buf_t *b, const mock_route_t *route,
+    int64_t variant);
 
 /* mock_fault_http.c */
 void mock_fault_header_big(mock_chat_t *x);
@@ -80,7 +85,48 @@ mock_verdict_t mock_fault_chunk_extension(mock_chat_t *x);
 mock_verdict_t mock_fault_data_after(mock_chat_t *x);
 mock_verdict_t mock_fault_trailers(mock_chat_t *x);
 
+/* mock_fault_wire.c: what faults of events are in the dialects that the wire
+ * library writes */
+
+/* An event of one character; returns how many bytes the data of its last
+ * frame has besides the text. */
+size_t mock_fault_wire_rest(mock_chat_t *x);
+
+/* The beginning of an event, up to its text, to x->event. */
+void mock_fault_wire_open(mock_chat_t *x);
+
+/* The dialect's error, and its terminator. */
+void mock_fault_wire_error(mock_chat_t *x);
+void mock_fault_wire_done(mock_chat_t *x);
+
+/* An event whose data is cut off behind that text. */
+void mock_fault_wire_cut(mock_chat_t *x, const char *text);
+
+/* 0 cut off, 1 no JSON, 2 more behind the object */
+void mock_fault_wire_invalid(mock_chat_t *x, unsigned variant);
+
+/* The last event with each of its frames twice; the same with content
+ * before its terminator. */
+void mock_fault_wire_twice(mock_chat_t *x);
+void mock_fault_wire_late(mock_chat_t *x);
+
+/* An event of content behind the end. */
+void mock_fault_wire_after(mock_chat_t *x);
+
+/* Content of that choice or block. */
+void mock_fault_wire_indexed(mock_chat_t *x, unsigned index,
+    const char *text);
+
+void mock_fault_wire_order(mock_chat_t *x);
+void mock_fault_wire_deep(mock_chat_t *x, size_t n, unsigned closed);
+void mock_fault_wire_types(mock_chat_t *x);
+
 /* mock_fault_stream.c */
+
+/* An event of text, see mock_chat_say(). */
+void mock_fault_say(mock_chat_t *x, unsigned choice, const void *text,
+    size_t n);
+
 void mock_fault_no_finish(mock_chat_t *x);
 void mock_fault_no_done(mock_chat_t *x);
 void mock_fault_endless(mock_chat_t *x);

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
+#include "mock_error.h"
 #include "mock_fault.h"
-#include "mock_serve.h"
 
 
 static size_t
@@ -142,7 +142,14 @@ mock_fault_hop_headers(mock_chat_t *x)
 void
 mock_fault_charset(mock_chat_t *x)
 {
-    x->type = "text/event-stream; charset=utf-16";
+    size_t  n;
+
+    n = strcspn(x->type, ";");
+    x->scratch2.n = 0;
+    mock_buf_fmt(&x->scratch2, "%.*s; charset=utf-16", (int) n, x->type);
+    strncpy(x->opt.type, mock_buf_cstr(&x->scratch2),
+            sizeof(x->opt.type) - 1);
+    x->type = x->opt.type;
 }
 
 
@@ -150,7 +157,7 @@ void
 mock_fault_json(mock_chat_t *x)
 {
     x->req.stream = 0;
-    x->type = "application/json";
+    x->type = mock_error_type(&x->route);
 
     if (!mock_options_given(&x->opt, framing)) {
         x->framing = MOCK_FRAMING_LENGTH;
@@ -162,7 +169,7 @@ void
 mock_fault_json_as_sse(mock_chat_t *x)
 {
     x->req.stream = 0;
-    x->type = "text/event-stream; charset=utf-8";
+    x->type = (const char *) x->route.row->stream_type.p;
 }
 
 
@@ -374,14 +381,14 @@ mock_fault_not_http(mock_chat_t *x)
 
 
 void
-mock_fault_early(mock_buf_t *b, int64_t variant)
+mock_fault_early(mock_buf_t *b, const mock_route_t *route, int64_t variant)
 {
     mock_buf_t  body;
 
     memset(&body, 0, sizeof(body));
-    mock_serve_status_error(&body, variant == 2 ? 400 : 413);
-    mock_http_answer(b, variant == 2 ? 400 : 413, "application/json", NULL,
-                     0, body.p, body.n);
+    mock_error_status(route, &body, variant == 2 ? 400 : 413, -1);
+    mock_http_answer(b, variant == 2 ? 400 : 413, mock_error_type(route),
+                     NULL, 0, body.p, body.n);
     mock_buf_free(&body);
 }
 
@@ -390,7 +397,7 @@ mock_fault_early(mock_buf_t *b, int64_t variant)
 mock_verdict_t
 mock_fault_early_late(mock_chat_t *x)
 {
-    mock_fault_early(&x->answer->out, x->opt.variant);
+    mock_fault_early(&x->answer->out, &x->route, x->opt.variant);
     x->close = 1;
 
     return MOCK_VERDICT_DONE;
@@ -408,29 +415,6 @@ mock_fault_101(mock_chat_t *x)
 }
 
 
-/* 401 quotes the key as providers do: its beginning and its end. */
-static void
-mock_fault_401(mock_chat_t *x, mock_buf_t *body)
-{
-    size_t       n;
-    mock_buf_t   text;
-    const char  *key;
-
-    memset(&text, 0, sizeof(text));
-    key = strncmp(x->auth, "Bearer ", 7) == 0 ? x->auth + 7 : x->auth;
-    n = strlen(key);
-
-    mock_buf_lit(&text, "Incorrect API key provided: ");
-    mock_buf_add(&text, key, n < 8 ? n : 8);
-    mock_buf_lit(&text, "********");
-    mock_buf_str(&text, n > 12 ? key + n - 4 : "");
-    mock_buf_lit(&text, ".");
-    mock_serve_error(body, mock_buf_cstr(&text), "invalid_request_error",
-                     NULL, "invalid_api_key");
-    mock_buf_free(&text);
-}
-
-
 /* s204-empty: 1 204, 2 200 with length 0, 3 200 and no chunk. */
 static mock_verdict_t
 mock_fault_empty(mock_chat_t *x)
@@ -443,8 +427,68 @@ mock_fault_empty(mock_chat_t *x)
     }
 
     return mock_chat_respond(x, x->opt.variant == 2 ? 200 : 204,
-                             "text/event-stream; charset=utf-8", NULL, "",
-                             0);
+                             x->type, NULL, "", 0);
+}
+
+
+typedef struct {
+    const char  *name;
+    int          status[4];     /* by variant */
+    int64_t      retry;         /* milliseconds, -1: not said */
+    const char  *lines;
+} mock_fault_row_t;
+
+
+static const mock_fault_row_t *
+mock_fault_row(const char *name)
+{
+    size_t  i;
+
+    static const mock_fault_row_t  rows[] = {
+        { "s204-empty", { 204, 204, 204, 204 }, -1, "" },
+        { "s429", { 429, 429, 429, 429 }, 2000, "retry-after-ms: 1500\r\n" },
+        { "s401", { 401, 403, 401, 403 }, -1,
+          "WWW-Authenticate: Bearer realm=\"mock\"\r\n" },
+        { "s400", { 400, 404, 413, 422 }, -1, "" },
+        { "s5xx", { 500, 502, 503, 500 }, -1, "" },
+        { "s529", { 529, 529, 529, 529 }, -1, "" },
+        { "s3xx", { 302, 301, 307, 308 }, -1,
+          "Location: http://elsewhere.example/v1/chat/completions\r\n" }
+    };
+
+    for (i = 1; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (strcmp(rows[i].name, name) == 0) {
+            return &rows[i];
+        }
+    }
+
+    return &rows[0];
+}
+
+
+/* The header lines; retry: what the body says too. */
+static void
+mock_fault_lines(mock_chat_t *x, const mock_fault_row_t *row, int status,
+    mock_buf_t *lines, int64_t *retry)
+{
+    *retry = row->retry;
+
+    if (mock_options_given(&x->opt, retry_after)) {
+        *retry = x->opt.retry_after * 1000;
+    }
+
+    if (*retry >= 0) {
+        mock_error_retry(&x->route, lines, *retry);
+    }
+
+    /* those of a row with a time say it too: only where headers say it, and
+     * only the row's own */
+    if (row->retry < 0 ? *retry < 0 : *retry == row->retry && lines->n) {
+        mock_buf_str(lines, row->lines);
+    }
+
+    mock_buf_fmt(lines, "x-should-retry: %s\r\n", x->opt.should_retry[0]
+                 ? x->opt.should_retry : status >= 429 ? "true" : "false");
 }
 
 
@@ -453,59 +497,31 @@ mock_fault_empty(mock_chat_t *x)
 mock_verdict_t
 mock_fault_status(mock_chat_t *x)
 {
-    int              status;
-    unsigned         i, v;
-    mock_buf_t       body, lines;
-    mock_verdict_t   rc;
+    int                      status;
+    int64_t                  retry;
+    mock_buf_t               body, lines;
+    mock_verdict_t           rc;
+    const mock_fault_row_t  *row;
 
-    static const struct {
-        const char  *name;
-        int          status[4];
-        const char  *lines;
-    } rows[] = {
-        { "s429", { 429, 429, 429, 429 },
-          "Retry-After: 2\r\nretry-after-ms: 1500\r\n" },
-        { "s401", { 401, 403, 401, 403 },
-          "WWW-Authenticate: Bearer realm=\"mock\"\r\n" },
-        { "s400", { 400, 404, 413, 422 }, "" },
-        { "s5xx", { 500, 502, 503, 500 }, "" },
-        { "s529", { 529, 529, 529, 529 }, "" },
-        { "s3xx", { 302, 301, 307, 308 },
-          "Location: http://elsewhere.example/v1/chat/completions\r\n" },
-        { "s204-empty", { 204, 204, 204, 204 }, "" }
-    };
+    row = mock_fault_row(x->fault->name);
 
-    for (i = 0; i < 6 && strcmp(rows[i].name, x->fault->name) != 0; i++) {
-        continue;
-    }
-
-    if (i == 6) {
+    if (row->status[0] == 204) {
         return mock_fault_empty(x);
     }
 
-    v = (unsigned) (x->opt.variant - 1) & 3;
-    status = x->opt.status ? (int) x->opt.status : rows[i].status[v];
-
+    status = x->opt.status ? (int) x->opt.status
+                           : row->status[(x->opt.variant - 1) & 3];
     memset(&body, 0, sizeof(body));
     memset(&lines, 0, sizeof(lines));
+    mock_fault_lines(x, row, status, &lines, &retry);
 
-    if (mock_options_given(&x->opt, retry_after)) {
-        mock_buf_fmt(&lines, "Retry-After: %lld\r\n",
-                     (long long) x->opt.retry_after);
+    if (row->status[0] == 401 && status == 401) {
+        status = mock_error_key(&x->route, &body, x->key);
     } else {
-        mock_buf_str(&lines, rows[i].lines);
+        mock_error_status(&x->route, &body, status, retry);
     }
 
-    mock_buf_fmt(&lines, "x-should-retry: %s\r\n", x->opt.should_retry[0]
-                 ? x->opt.should_retry : status >= 429 ? "true" : "false");
-
-    if (i == 1) {
-        mock_fault_401(x, &body);
-    } else {
-        mock_serve_status_error(&body, status);
-    }
-
-    rc = mock_chat_respond(x, status, "application/json",
+    rc = mock_chat_respond(x, status, mock_error_type(&x->route),
                            mock_buf_cstr(&lines), body.p, body.n);
     mock_buf_free(&body);
     mock_buf_free(&lines);
@@ -563,10 +579,9 @@ mock_fault_mid_utf8(mock_chat_t *x)
 {
     size_t                n;
     const unsigned char  *p;
-    static const char     delta[] = "{\"content\":\" na\xc3\xafve "
-                                    "\xf0\x9f\x98\x80\"}";
+    static const char     text[] = " na\xc3\xafve \xf0\x9f\x98\x80";
 
-    mock_chat_delta(x, 0, delta, sizeof(delta) - 1, NULL);
+    mock_chat_say(x, 0, text, sizeof(text) - 1);
     p = memchr(x->event.p, 0xf0, x->event.n);
     n = p ? (size_t) (p - x->event.p) : 0;
 
@@ -658,8 +673,8 @@ mock_fault_data_after(mock_chat_t *x)
         "{\"content\":\"smuggled\"},\"finish_reason\":null}]}\n\n";
 
     mock_chat_tail(x);
-    mock_http_answer(&x->answer->out, 200, "text/event-stream", NULL, 1,
-                     body, sizeof(body) - 1);
+    mock_http_answer(&x->answer->out, 200, x->type, NULL, 1, body,
+                     sizeof(body) - 1);
 
     return MOCK_VERDICT_DONE;
 }

@@ -1,7 +1,8 @@
 /*
  * Faults of the events: their times, their sizes, what they say.  Each
  * function writes the bytes that its name promises and no others; the names
- * are those of the table in mock_fault.c.
+ * are those of the table in mock_fault.c.  What must be said in OpenAI's own
+ * words is here, for the other dialects in mock_fault_wire.c.
  */
 
 #include <string.h>
@@ -28,24 +29,11 @@ mock_fault_count(const mock_chat_t *x, uint64_t otherwise)
 }
 
 
-/* An event of that payload, as it stands. */
 static void
 mock_fault_data(mock_chat_t *x, const char *name, const char *data,
     size_t n)
 {
-    mock_buf_t  *b;
-
-    b = &x->event;
-    b->n = 0;
-
-    if (name) {
-        mock_buf_fmt(b, "event: %s%s", name, x->eol);
-    }
-
-    mock_buf_lit(b, "data: ");
-    mock_buf_add(b, data, n);
-    mock_buf_str(b, x->eol);
-    mock_buf_str(b, x->eol);
+    mock_chat_data(x, name, data, n);
     mock_chat_emit_event(x);
 }
 
@@ -54,6 +42,14 @@ static void
 mock_fault_delta(mock_chat_t *x, unsigned choice, const char *delta)
 {
     mock_chat_delta(x, choice, delta, strlen(delta), NULL);
+    mock_chat_emit_event(x);
+}
+
+
+void
+mock_fault_say(mock_chat_t *x, unsigned choice, const void *text, size_t n)
+{
+    mock_chat_say(x, choice, text, n);
     mock_chat_emit_event(x);
 }
 
@@ -113,7 +109,8 @@ mock_fault_injection(mock_chat_t *x)
 }
 
 
-/* 1 comments, 2 events without content, with gap= between */
+/* 1 comments (without lines of SSE: white space), 2 events without content,
+ * with gap= between */
 mock_verdict_t
 mock_fault_heartbeat(mock_chat_t *x)
 {
@@ -125,7 +122,13 @@ mock_fault_heartbeat(mock_chat_t *x)
     }
 
     x->event.n = 0;
-    mock_buf_fmt(&x->event, ": keep-alive%s%s", x->eol, x->eol);
+
+    if (mock_route_has(&x->route) & MOCK_HAS_LINES) {
+        mock_buf_lit(&x->event, ": keep-alive");
+        mock_buf_str(&x->event, x->eol);
+    }
+
+    mock_buf_str(&x->event, x->eol);
     mock_chat_body(x, x->event.p, x->event.n);
 
     return MOCK_VERDICT_AGAIN;
@@ -176,27 +179,27 @@ mock_fault_bytewise(mock_chat_t *x)
 mock_verdict_t
 mock_fault_huge_event(mock_chat_t *x)
 {
-    size_t       size, rest;
-    mock_buf_t  *b;
+    size_t      size, rest;
+    mock_buf_t  b;
 
     size = mock_options_given(&x->opt, limit) ? (size_t) x->opt.limit
                                               : (size_t) 1 << 20;
-    b = &x->scratch;
 
-    /* what the event has besides its text: "data: " and two line ends are
-     * not data */
-    mock_chat_delta(x, 0, "{\"content\":\"\"}", 14, NULL);
-    rest = x->event.n - 6 - 2 * strlen(x->eol);
+    if (x->route.dialect->own) {
+        /* what the event has besides its text: "data: " and two line ends
+         * are not data */
+        mock_chat_say(x, 0, "", 0);
+        rest = x->event.n - x->event_at - 6 - 2 * strlen(x->eol);
 
-    b->n = 0;
-    mock_buf_lit(b, "{\"content\":\"");
-    mock_buf_fill(b, 'h', size + 1 > rest ? size + 1 - rest : 0);
-    mock_buf_lit(b, "\"}");
+    } else {
+        rest = mock_fault_wire_rest(x);
+    }
 
-    mock_chat_delta(x, 0, (const char *) b->p, b->n, NULL);
-    mock_chat_emit_event(x);
+    memset(&b, 0, sizeof(b));
+    mock_buf_fill(&b, 'h', size + 1 > rest ? size + 1 - rest : 0);
+    mock_fault_say(x, 0, b.p, b.n);
 
-    mock_buf_free(b);
+    mock_buf_free(&b);
     mock_buf_free(&x->event);
 
     return MOCK_VERDICT_SKIP;
@@ -205,17 +208,11 @@ mock_fault_huge_event(mock_chat_t *x)
 
 /* Bytes without line end, for ever or up to limit=. */
 static mock_verdict_t
-mock_fault_no_end(mock_chat_t *x, const char *start, int c)
+mock_fault_no_end(mock_chat_t *x, int c)
 {
     mock_buf_t  *b;
 
     b = &x->event;
-    b->n = 0;
-
-    if (x->pos == 0) {
-        mock_buf_str(b, start);
-    }
-
     mock_buf_fill(b, c, MOCK_FAULT_PIECE);
     mock_chat_body(x, b->p, b->n);
     x->pos += b->n;
@@ -235,36 +232,53 @@ mock_fault_no_end(mock_chat_t *x, const char *start, int c)
 mock_verdict_t
 mock_fault_endless_line(mock_chat_t *x)
 {
-    return mock_fault_no_end(x, "data: {\"choices\":[{\"index\":0,\"delta\":"
-                             "{\"content\":\"", 'l');
+    x->event.n = 0;
+
+    if (x->pos == 0 && x->route.dialect->own) {
+        mock_buf_lit(&x->event, "data: {\"choices\":[{\"index\":0,\"delta\":"
+                     "{\"content\":\"");
+
+    } else if (x->pos == 0) {
+        mock_fault_wire_open(x);
+    }
+
+    return mock_fault_no_end(x, 'l');
 }
 
 
 mock_verdict_t
 mock_fault_endless_comment(mock_chat_t *x)
 {
-    return mock_fault_no_end(x, ": ", 'c');
+    x->event.n = 0;
+    mock_buf_str(&x->event, x->pos ? "" : ": ");
+
+    return mock_fault_no_end(x, 'c');
 }
 
 
-/* count= events of 20 bytes and their line ends, 100 000 if not said */
+/* count= events of 20 bytes or so and their line ends, 100 000 if not said */
 mock_verdict_t
 mock_fault_burst(mock_chat_t *x)
 {
-    uint64_t     count;
-    mock_buf_t  *b;
+    uint64_t               count;
+    mock_buf_t            *b;
+    const mock_dialect_t  *d;
 
     count = mock_fault_count(x, 100000);
-    b = &x->event;
+    d = x->route.dialect;
+    b = &x->scratch;
     b->n = 0;
 
     while (x->pos < count && b->n < 4 * MOCK_FAULT_PIECE) {
-        mock_buf_fmt(b, "data: {\"choices\":[]}%s%s", x->eol, x->eol);
+        mock_chat_data(x, d->ping_type, d->ping, strlen(d->ping));
+        mock_buf_add(b, x->event.p, x->event.n);
         x->pos++;
         x->answer->events++;
     }
 
-    mock_chat_body(x, b->p, b->n);
+    x->event.n = 0;
+    mock_buf_add(&x->event, b->p, b->n);
+    mock_chat_body(x, x->event.p, x->event.n);
 
     return x->pos < count ? MOCK_VERDICT_AGAIN : MOCK_VERDICT_GO;
 }
@@ -278,6 +292,11 @@ mock_fault_error(mock_chat_t *x)
     char         code[32];
     const char  *type;
     mock_buf_t  *b;
+
+    if (!x->route.dialect->own) {
+        mock_fault_wire_error(x);
+        return;
+    }
 
     type = "server_error";
     strcpy(code, "null");
@@ -315,7 +334,12 @@ mock_verdict_t
 mock_fault_error_done(mock_chat_t *x)
 {
     mock_fault_error(x);
-    mock_fault_data(x, NULL, "[DONE]", 6);
+
+    if (x->route.dialect->own) {
+        mock_fault_data(x, NULL, "[DONE]", 6);
+    } else {
+        mock_fault_wire_done(x);
+    }
 
     return MOCK_VERDICT_TAIL;
 }
@@ -333,6 +357,11 @@ mock_fault_invalid_json(mock_chat_t *x)
 
     const char  *text;
 
+    if (!x->route.dialect->own) {
+        mock_fault_wire_invalid(x, (unsigned) (x->opt.variant - 1) % 3);
+        return MOCK_VERDICT_SKIP;
+    }
+
     text = texts[(x->opt.variant - 1) % 3];
     mock_fault_data(x, NULL, text, strlen(text));
 
@@ -345,26 +374,24 @@ mock_fault_invalid_json(mock_chat_t *x)
 mock_verdict_t
 mock_fault_invalid_utf8(mock_chat_t *x)
 {
+    const char  *text;
+
     static const char  cut[] = "{\"choices\":[{\"index\":0,\"delta\":"
                                "{\"content\":\"cut \xe2\x82";
+    static const char  *texts[] = {
+        " bad\xff""byte", " over\xc0\xaflong", "", " half\xed\xa0\xbdpair"
+    };
 
-    switch (x->opt.variant) {
+    text = texts[(x->opt.variant - 1) & 3];
 
-    case 2:
-        mock_fault_delta(x, 0, "{\"content\":\" over\xc0\xaflong\"}");
-        break;
+    if (*text) {
+        mock_fault_say(x, 0, text, strlen(text));
 
-    case 3:
+    } else if (x->route.dialect->own) {
         mock_fault_data(x, NULL, cut, sizeof(cut) - 1);
-        break;
 
-    case 4:
-        mock_fault_delta(x, 0, "{\"content\":\" half\xed\xa0\xbdpair\"}");
-        break;
-
-    default:
-        mock_fault_delta(x, 0, "{\"content\":\" bad\xff""byte\"}");
-        break;
+    } else {
+        mock_fault_wire_cut(x, "cut \xe2\x82");
     }
 
     return MOCK_VERDICT_SKIP;
@@ -422,7 +449,9 @@ mock_fault_eol_each(mock_chat_t *x)
 mock_verdict_t
 mock_fault_nul_bom(mock_chat_t *x)
 {
-    static const char  raw[] = "{\"content\":\" raw\0nul\"}";
+    static const char  raw[] = " raw\0nul";
+    static const char  marks[] = " nul\\u0000 bom\xef\xbb\xbf";
+    static const char  unseen[] = " unseen";
 
     if (x->k == 0) {
         mock_chat_body(x, "\xef\xbb\xbf", 3);
@@ -435,18 +464,16 @@ mock_fault_nul_bom(mock_chat_t *x)
     switch (x->opt.variant) {
 
     case 2:
-        mock_chat_delta(x, 0, raw, sizeof(raw) - 1, NULL);
-        mock_chat_emit_event(x);
+        mock_fault_say(x, 0, raw, sizeof(raw) - 1);
         break;
 
     case 3:
         mock_chat_body(x, "\xef\xbb\xbf", 3);
-        mock_fault_delta(x, 0, "{\"content\":\" unseen\"}");
+        mock_fault_say(x, 0, unseen, sizeof(unseen) - 1);
         break;
 
     default:
-        mock_fault_delta(x, 0, "{\"content\":\" nul\\u0000 bom\xef\xbb\xbf"
-                         "\"}");
+        mock_fault_say(x, 0, marks, sizeof(marks) - 1);
         break;
     }
 
@@ -461,6 +488,11 @@ mock_fault_twice(mock_chat_t *x)
 
     kind = mock_chat_kind(x, x->k);
 
+    if (kind == MOCK_KIND_DONE && !x->route.dialect->own) {
+        mock_fault_wire_twice(x);
+        return MOCK_VERDICT_SKIP;
+    }
+
     if (kind == MOCK_KIND_FINISH || kind == MOCK_KIND_DONE) {
         mock_chat_emit(x, x->k);
     }
@@ -472,6 +504,11 @@ mock_fault_twice(mock_chat_t *x)
 mock_verdict_t
 mock_fault_content_late(mock_chat_t *x)
 {
+    if (!x->route.dialect->own) {
+        mock_fault_wire_late(x);
+        return MOCK_VERDICT_SKIP;
+    }
+
     mock_fault_delta(x, 0, "{\"content\":\" late\"}");
 
     return MOCK_VERDICT_GO;
@@ -486,10 +523,25 @@ mock_fault_after_done(mock_chat_t *x)
     n = mock_fault_count(x, 2);
 
     for (i = 0; i < n; i++) {
-        mock_fault_delta(x, 0, "{\"content\":\" after done\"}");
+        if (x->route.dialect->own) {
+            mock_fault_delta(x, 0, "{\"content\":\" after done\"}");
+        } else {
+            mock_fault_wire_after(x);
+        }
     }
 
     return MOCK_VERDICT_TAIL;
+}
+
+
+static void
+mock_fault_indexed(mock_chat_t *x, unsigned index, const char *text)
+{
+    if (x->route.dialect->own) {
+        mock_fault_say(x, index, text, strlen(text));
+    } else {
+        mock_fault_wire_indexed(x, index, text);
+    }
 }
 
 
@@ -499,14 +551,14 @@ mock_fault_index_order(mock_chat_t *x)
 {
     uint64_t  i, n;
 
-    mock_fault_delta(x, 1, "{\"content\":\" one\"}");
-    mock_fault_delta(x, 0, "{\"content\":\" zero\"}");
-    mock_fault_delta(x, 7, "{\"content\":\" seven\"}");
+    mock_fault_indexed(x, 1, " one");
+    mock_fault_indexed(x, 0, " zero");
+    mock_fault_indexed(x, 7, " seven");
 
     n = mock_fault_count(x, 0);
 
     for (i = 0; i < n; i++) {
-        mock_fault_delta(x, (unsigned) i, "{\"content\":\"+\"}");
+        mock_fault_indexed(x, (unsigned) i, "+");
     }
 
     return MOCK_VERDICT_GO;
@@ -532,6 +584,11 @@ mock_fault_key_order(mock_chat_t *x)
         "\"delta\":{\"\\u0063ontent\":\" order\"},\"index\":0}],"
         "\"model\":\"m\",\"object\":\"chat.completion.chunk\",\"id\":\"i\"}";
 
+    if (!x->route.dialect->own) {
+        mock_fault_wire_order(x);
+        return MOCK_VERDICT_GO;
+    }
+
     mock_fault_data(x, NULL, order, sizeof(order) - 1);
     mock_fault_delta(x, 0, "{\"content\":\" first\",\"content\":"
                      "\" second\"}");
@@ -548,9 +605,14 @@ mock_fault_deep(mock_chat_t *x)
     mock_buf_t  *b;
 
     n = (size_t) mock_fault_count(x, 100000);
+
+    if (!x->route.dialect->own) {
+        mock_fault_wire_deep(x, n, x->opt.variant == 2);
+        return MOCK_VERDICT_GO;
+    }
+
     b = &x->scratch;
     b->n = 0;
-
     mock_buf_lit(b, "{\"choices\":[{\"index\":0,\"delta\":{\"content\":"
                  "\" deep\"},\"deep\":");
     mock_buf_fill(b, '[', n);
@@ -587,6 +649,11 @@ mock_fault_types(mock_chat_t *x)
         "{\"choices\":[],\"usage\":{\"prompt_tokens\":\"1\"}}",
         "{\"id\":5,\"model\":[],\"created\":\"now\",\"choices\":[]}"
     };
+
+    if (!x->route.dialect->own) {
+        mock_fault_wire_types(x);
+        return MOCK_VERDICT_GO;
+    }
 
     for (i = 0; i < sizeof(deltas) / sizeof(deltas[0]); i++) {
         mock_fault_delta(x, 0, deltas[i]);

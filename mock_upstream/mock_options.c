@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "mock_delay.h"
+#include "mock_dialect.h"
 #include "mock_options.h"
 
 
@@ -15,6 +16,7 @@ typedef enum {
     MOCK_OPT_MS,        /* milliseconds with fraction, kept in microseconds */
     MOCK_OPT_WORD,      /* one of a list */
     MOCK_OPT_STRING,
+    MOCK_OPT_DIALECT,   /* a string: one of the mock's dialects */
     MOCK_OPT_HEADER     /* Name:value, may be repeated */
 } mock_option_type_t;
 
@@ -53,11 +55,16 @@ static const mock_option_t  mock_option_table[] = {
     MOCK_UINT(tools, 1024, 0),
     MOCK_UINT(refusal, 1, 0),
     MOCK_UINT(logprobs, 1, 0),
+    MOCK_UINT(citations, 1024, 0),
+    MOCK_UINT(signature, 1, 1),
+    MOCK_UINT(dimensions, 65536, 256),
     MOCK_WORD(usage, "on|off|finish|force"),
     MOCK_UINT(stamp, 1, 0),
     MOCK_UINT(pad, 1, 0),
     MOCK_UINT(created, MOCK_BIG, 0),
     MOCK_STRING(finish, ""),
+    { "dialect", MOCK_OPT_DIALECT, MOCK_OPT_AT(dialect),
+      MOCK_OPT_SIZE(dialect), 0, 0, "" },
     MOCK_STRING(id, ""),
     MOCK_STRING(marker, ""),
 
@@ -129,7 +136,7 @@ mock_options_init(mock_options_t *o)
             memcpy((char *) o + row->offset, row->words,
                    strlen(row->words) + 1);
 
-        } else if (row->type != MOCK_OPT_HEADER) {
+        } else if (row->type < MOCK_OPT_STRING) {
             *mock_options_number(o, row) = row->value;
         }
     }
@@ -288,6 +295,13 @@ mock_options_store(mock_options_t *o, const mock_option_t *row,
     int64_t   v;
 
     switch (row->type) {
+
+    case MOCK_OPT_DIALECT:
+        if (!mock_dialect_known(value)) {
+            return -1;
+        }
+
+        /* fall through */
 
     case MOCK_OPT_STRING:
         if (strlen(value) >= row->size) {

@@ -32,6 +32,9 @@ typedef struct {
     int64_t   tools;
     int64_t   refusal;
     int64_t   logprobs;
+    int64_t   citations;
+    int64_t   signature;
+    int64_t   dimensions;
     int64_t   usage;
     int64_t   stamp;
     int64_t   pad;
@@ -71,6 +74,7 @@ typedef struct {
     char      should_retry[16];
     char      reasoning_name[32];
     char      finish[32];
+    char      dialect[24];
     char      id[64];
     char      lockstep[64];
     char      marker[64];

@@ -13,94 +13,25 @@
 #include "mock_answer.h"
 #include "mock_chat.h"
 #include "mock_control.h"
+#include "mock_embed.h"
+#include "mock_error.h"
 #include "mock_fault.h"
 #include "mock_replay.h"
 #include "mock_script.h"
 #include "mock_serve.h"
 
 
-void
-mock_serve_error(mock_buf_t *b, const char *message, const char *type,
-    const char *param, const char *code)
-{
-    mock_buf_lit(b, "{\"error\":{\"message\":\"");
-    mock_buf_json(b, message, strlen(message));
-    mock_buf_fmt(b, "\",\"type\":\"%s\",\"param\":", type);
-
-    if (param) {
-        mock_buf_fmt(b, "\"%s\"", param);
-    } else {
-        mock_buf_lit(b, "null");
-    }
-
-    if (code) {
-        mock_buf_fmt(b, ",\"code\":\"%s\"}}", code);
-    } else {
-        mock_buf_lit(b, ",\"code\":null}}");
-    }
-}
-
-
-void
-mock_serve_status_error(mock_buf_t *b, int status)
-{
-    size_t  i;
-
-    static const struct {
-        int          status;
-        const char  *type;
-        const char  *code;
-        const char  *message;
-    } rows[] = {
-        { 400, "invalid_request_error", NULL,
-          "The mock calls this request bad, as asked." },
-        { 401, "invalid_request_error", "invalid_api_key",
-          "Incorrect API key provided." },
-        { 403, "invalid_request_error", "permission_denied",
-          "The mock does not permit this, as asked." },
-        { 404, "invalid_request_error", "model_not_found",
-          "The model does not exist or you do not have access to it." },
-        { 408, "timeout", NULL, "The mock timed out, as asked." },
-        { 413, "invalid_request_error", "context_length_exceeded",
-          "The request is too large." },
-        { 422, "invalid_request_error", NULL,
-          "The mock cannot process this, as asked." },
-        { 429, "requests", "rate_limit_exceeded",
-          "Rate limit reached. Please try again later." },
-        { 500, "server_error", NULL,
-          "The server had an error while processing your request." },
-        { 502, "server_error", NULL, "Bad gateway." },
-        { 503, "server_error", "overloaded",
-          "The engine is currently overloaded." },
-        { 504, "server_error", NULL, "Gateway timeout." },
-        { 529, "overloaded_error", "overloaded", "Overloaded." }
-    };
-
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (rows[i].status == status) {
-            mock_serve_error(b, rows[i].message, rows[i].type, NULL,
-                             rows[i].code);
-            return;
-        }
-    }
-
-    mock_serve_error(b, "The mock failed as asked.", status < 500
-                     ? "invalid_request_error" : "server_error", NULL, NULL);
-}
-
-
-/* Answers with an error at once. */
+/* Answers with a whole body at once. */
 static void
-mock_serve_fail(mock_conn_t *c, const mock_request_t *r, int status,
-    const char *lines, mock_buf_t *body)
+mock_serve_whole(mock_conn_t *c, const mock_request_t *r, int status,
+    const char *type, const char *lines, mock_buf_t *body)
 {
     int         keepalive;
     mock_buf_t  b;
 
     memset(&b, 0, sizeof(b));
     keepalive = (int) r->keepalive;
-    mock_http_answer(&b, status, "application/json", lines, keepalive,
-                     body->p, body->n);
+    mock_http_answer(&b, status, type, lines, keepalive, body->p, body->n);
 
     /* an answer to HEAD has no body */
     if (strcmp(r->method, "HEAD") == 0) {
@@ -112,14 +43,14 @@ mock_serve_fail(mock_conn_t *c, const mock_request_t *r, int status,
 
 
 static void
-mock_serve_bad(mock_conn_t *c, const mock_request_t *r, const char *message,
-    const char *param)
+mock_serve_bad(mock_conn_t *c, const mock_request_t *r,
+    const mock_route_t *route, const char *message, const char *param)
 {
     mock_buf_t  body;
 
     memset(&body, 0, sizeof(body));
-    mock_serve_error(&body, message, "invalid_request_error", param, NULL);
-    mock_serve_fail(c, r, 400, NULL, &body);
+    mock_error_said(route, &body, 400, message, param, NULL);
+    mock_serve_whole(c, r, 400, mock_error_type(route), NULL, &body);
     mock_buf_free(&body);
 }
 
@@ -207,51 +138,76 @@ mock_serve_bytes(mock_conn_t *c, const mock_request_t *r,
 }
 
 
-/* Path, method and credential.  1: refused. */
+/* Was the key sent in one of the ways that providers take it? */
 static int
-mock_serve_gate(mock_conn_t *c, const mock_request_t *r)
+mock_serve_key(const mock_request_t *r, const char *key)
 {
-    int                status;
-    char               auth[1024];
-    size_t             n;
-    mock_buf_t         body, text;
-    const char        *lines, *given;
-    static const char  end[] = "/chat/completions";
+    size_t       i;
+    char         value[1024];
+    const char  *given;
 
-    memset(&body, 0, sizeof(body));
-    memset(&text, 0, sizeof(text));
-    n = strlen(r->path);
-    status = 0;
-    lines = NULL;
+    static const char  *headers[] = {
+        "x-api-key", "api-key", "x-goog-api-key"
+    };
 
-    if (n < sizeof(end) - 1
-        || strcmp(r->path + n - (sizeof(end) - 1), end) != 0)
+    given = mock_http_header(r, "Authorization");
+
+    if (given && strncmp(given, "Bearer ", 7) == 0
+        && strcmp(given + 7, key) == 0)
     {
-        status = 404;
-        mock_buf_fmt(&text, "Invalid URL (%s %s)", r->method, r->path);
-        mock_serve_error(&body, mock_buf_cstr(&text),
-                         "invalid_request_error", NULL, NULL);
+        return 1;
+    }
 
-    } else if (strcmp(r->method, "POST") != 0) {
-        status = 405;
-        lines = "Allow: POST\r\n";
-        mock_serve_error(&body, "Not allowed to use this method on "
-                         "/v1/chat/completions.", "invalid_request_error",
-                         NULL, "method_not_supported");
+    for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+        given = mock_http_header(r, headers[i]);
 
-    } else if (c->mock->require_key) {
-        given = mock_http_header(r, "Authorization");
-        (void) snprintf(auth, sizeof(auth), "Bearer %s",
-                        c->mock->require_key);
-
-        if (given == NULL || strcmp(given, auth) != 0) {
-            status = 401;
-            mock_serve_status_error(&body, status);
+        if (given && strcmp(given, key) == 0) {
+            return 1;
         }
     }
 
+    return mock_http_arg(r, "key", value, sizeof(value))
+           && strcmp(value, key) == 0;
+}
+
+
+/* Path, method and credential.  1: refused. */
+static int
+mock_serve_gate(mock_conn_t *c, const mock_request_t *r,
+    const mock_route_t *route)
+{
+    int          status;
+    mock_buf_t   body, text;
+    const char  *lines, *method;
+
+    memset(&body, 0, sizeof(body));
+    memset(&text, 0, sizeof(text));
+    method = route->serves == MOCK_SERVES_PROBE ? "GET" : "POST";
+    status = 0;
+    lines = NULL;
+
+    if (route->serves == MOCK_SERVES_NOTHING) {
+        status = 404;
+        mock_buf_fmt(&text, "Invalid URL (%s %s)", r->method, r->path);
+        mock_error_said(route, &body, status, mock_buf_cstr(&text), NULL,
+                        NULL);
+
+    } else if (strcmp(r->method, method) != 0) {
+        status = 405;
+        lines = method[0] == 'G' ? "Allow: GET\r\n" : "Allow: POST\r\n";
+        mock_buf_fmt(&text, "Not allowed to use this method on %s.",
+                     r->path);
+        mock_error_said(route, &body, status, mock_buf_cstr(&text), NULL,
+                        "method_not_supported");
+
+    } else if (c->mock->require_key
+               && !mock_serve_key(r, c->mock->require_key))
+    {
+        status = mock_error_key(route, &body, "");
+    }
+
     if (status) {
-        mock_serve_fail(c, r, status, lines, &body);
+        mock_serve_whole(c, r, status, mock_error_type(route), lines, &body);
     }
 
     mock_buf_free(&body);
@@ -273,57 +229,100 @@ mock_serve_sndbuf(mock_conn_t *c, const mock_options_t *o)
 }
 
 
+/* Flowise's clients ask first whether the flow can stream. */
+static void
+mock_serve_probe(mock_conn_t *c, const mock_request_t *r)
+{
+    mock_buf_t  body;
+
+    memset(&body, 0, sizeof(body));
+    mock_buf_lit(&body, "{\"isStreaming\":true}");
+    mock_serve_whole(c, r, 200, "application/json", NULL, &body);
+    mock_buf_free(&body);
+}
+
+
+/* The answer to a request whose options and body were read; bad: the body's
+ * fault is in err.  Returns -1 with a sentence in err. */
+static int
+mock_serve_answer(mock_conn_t *c, const mock_request_t *r,
+    const mock_options_t *o, mock_route_t *route, mock_chat_request_t *req,
+    mock_buf_t *err, int bad)
+{
+    int         rc;
+    mock_buf_t  why;
+
+    memset(&why, 0, sizeof(why));
+    mock_serve_sndbuf(c, o);
+    rc = mock_serve_bytes(c, r, o, &why);
+
+    if (rc < 0) {
+        err->n = 0;
+        mock_buf_add(err, why.p, why.n);
+    }
+
+    mock_buf_free(&why);
+
+    if (rc != 0) {
+        return rc < 0 ? -1 : 0;
+    }
+
+    if (mock_serve_gate(c, r, route)) {
+        return 0;
+    }
+
+    if (route->serves == MOCK_SERVES_PROBE) {
+        mock_serve_probe(c, r);
+        return 0;
+    }
+
+    return bad ? -1 : mock_chat(c, r, o, route, req, err);
+}
+
+
 static void
 mock_serve_request(mock_conn_t *c, const mock_request_t *r)
 {
-    int                   rc, bad;
-    mock_buf_t            err;
-    const char           *why, *param;
+    int                   bad;
+    mock_buf_t            err, why;
+    const char           *param;
+    mock_route_t          route;
     mock_options_t        o;
     mock_chat_request_t   req;
 
     memset(&err, 0, sizeof(err));
-    why = NULL;
-    param = NULL;
+    memset(&why, 0, sizeof(why));
+
+    /* the header can name the dialect that the body is read by; its options
+     * win over those of the model's name, so they are read again below */
+    o = c->mock->defaults;
+    (void) mock_serve_header(&o, r, &err);
+    mock_route(&route, r, o.dialect);
 
     /* the body is read even where a replay or a script answers: its model
      * may be what asks for them */
-    bad = mock_chat_request(&req, r->body.p, r->body.n, &why, &param);
+    bad = route.serves == MOCK_SERVES_EMBED
+          ? mock_embed_request(&req, r->body.p, r->body.n, &why, &param)
+          : mock_chat_request(&req, &route, r->body.p, r->body.n, &why,
+                              &param);
 
     o = c->mock->defaults;
+    err.n = 0;
 
     if (mock_serve_model(&o, &req.model, &err) != 0
         || mock_serve_header(&o, r, &err) != 0)
     {
-        mock_serve_bad(c, r, mock_buf_cstr(&err), NULL);
-        goto done;
+        mock_serve_bad(c, r, &route, mock_buf_cstr(&err), NULL);
+
+    } else if (mock_serve_answer(c, r, &o, &route, &req, &why, bad) != 0) {
+        mock_serve_bad(c, r, &route, mock_buf_cstr(&why),
+                       bad ? param : NULL);
     }
 
-    mock_serve_sndbuf(c, &o);
-    rc = mock_serve_bytes(c, r, &o, &err);
-
-    if (rc < 0) {
-        mock_serve_bad(c, r, mock_buf_cstr(&err), NULL);
-        goto done;
-    }
-
-    if (rc == 1 || mock_serve_gate(c, r)) {
-        goto done;
-    }
-
-    if (bad) {
-        mock_serve_bad(c, r, why, param);
-        goto done;
-    }
-
-    if (mock_chat(c, r, &o, &req, &err) != 0) {
-        mock_serve_bad(c, r, mock_buf_cstr(&err), NULL);
-    }
-
-done:
-
+    mock_route_free(&route);
     mock_chat_request_free(&req);
     mock_buf_free(&err);
+    mock_buf_free(&why);
 }
 
 
@@ -355,8 +354,8 @@ mock_serve_refuse(mock_conn_t *c, int status)
 
     memset(&b, 0, sizeof(b));
     memset(&body, 0, sizeof(body));
-    mock_serve_error(&body, "The mock cannot read this HTTP request.",
-                     "invalid_request_error", NULL, NULL);
+    mock_error_openai(&body, "The mock cannot read this HTTP request.",
+                      "invalid_request_error", NULL, NULL);
     mock_http_answer(&b, status, "application/json", NULL, 0, body.p,
                      body.n);
 
@@ -374,6 +373,7 @@ static void
 mock_serve_early(mock_conn_t *c, const mock_options_t *o)
 {
     mock_buf_t       b;
+    mock_route_t     route;
     mock_record_t   *record;
     mock_request_t  *r;
 
@@ -383,7 +383,9 @@ mock_serve_early(mock_conn_t *c, const mock_options_t *o)
     memset(&b, 0, sizeof(b));
 
     record = mock_stats_open(c->mock, o->id, r->method, r->path, c->number);
-    mock_fault_early(&b, o->variant);
+    mock_route(&route, r, o->dialect);
+    mock_fault_early(&b, &route, o->variant);
+    mock_route_free(&route);
     (void) mock_conn_send(c, b.p, b.n);
     record->bytes = b.n;
     mock_buf_free(&b);

@@ -17,12 +17,5 @@ void mock_serve(mock_conn_t *c);
 /* What came is no HTTP request that can be served. */
 void mock_serve_refuse(mock_conn_t *c, int status);
 
-/* Appends the body of an error in the shape of OpenAI's. */
-void mock_serve_error(mock_buf_t *b, const char *message, const char *type,
-    const char *param, const char *code);
-
-/* Type and code that go with a status; the message is a fixed sentence. */
-void mock_serve_status_error(mock_buf_t *b, int status);
-
 
 #endif /* MOCK_SERVE_H */

@@ -4,7 +4,10 @@
  * which part of the state it owns.
  *
  *   handler   a request comes in, its body is read, an upstream is set up
- *   request   what the client asks, and what the provider is sent instead
+ *   client    which dialect the client speaks
+ *   request   what the client asks
+ *   plan      what the provider is asked instead
+ *   send      the bytes of that request
  *   url, ssl  where to
  *   upstream  nginx's callbacks, and the one place that sees the end of the
  *             provider's answer
@@ -24,6 +27,7 @@
 
 #include "llm_dialect.h"
 #include "llm_flow.h"
+#include "llm_provider.h"
 #include "llm_request.h"
 
 
@@ -73,13 +77,15 @@ typedef struct {
     ngx_http_upstream_conf_t    upstream_sent;
     ngx_http_upstream_conf_t    upstream_resend;
 
-    const llm_dialect_t        *dialect;    /* NULL: not a location of ours */
+    const llm_provider_t       *provider;   /* NULL: not a location of ours */
+    const llm_dialect_t        *dialect;    /* the provider's */
     const llm_dialect_t        *client;     /* NULL: auto */
 
     ngx_http_complex_value_t   *url;        /* with variables, or NULL */
     ngx_str_t                   schema;
     ngx_str_t                   host;       /* of the Host header */
-    ngx_str_t                   uri;
+    ngx_str_t                   uri;        /* without a path: the
+                                               provider's own goes before */
     ngx_uint_t                  ssl;        /* unsigned  ssl:1 */
 
     ngx_http_complex_value_t   *model;
@@ -102,6 +108,7 @@ typedef struct {
     ngx_flag_t                  usage;
     ngx_flag_t                  intercept_errors;  /* unset: named pages */
     ngx_uint_t                  client_set; /* unsigned  client_set:1 */
+    ngx_uint_t                  unsupported_drop;
 
     ngx_uint_t                  ssl_protocols;
     ngx_str_t                   ssl_ciphers;
@@ -142,6 +149,7 @@ typedef struct {
     ngx_http_chunked_t          chunked;
 
     ngx_str_t                   content_type;
+    int64_t                     retry_after;    /* ms, 0: not said */
 
     ngx_recv_pt                 recv;           /* the connection's own */
     ngx_llm_stream_wake_e       wake;
@@ -184,6 +192,7 @@ typedef struct {
     ngx_http_request_t         *request;
     ngx_llm_stream_loc_conf_t  *conf;
     const llm_dialect_t        *client;
+    const llm_dialect_t        *asker;          /* of the request's body */
 
     ngx_llm_stream_attempt_t    a;
 
@@ -195,8 +204,11 @@ typedef struct {
     ngx_str_t                   member;         /* what a 400 complains of */
     ngx_str_t                   host;
     ngx_str_t                   uri;
+    ngx_int_t                   path_stream;    /* -1: not said there */
     llm_block_t                 prompt;
     llm_plan_t                  plan;
+    llm_chat_t                  chat;
+    llm_chat_writer_t           writer;         /* its rope: the body */
     ngx_chain_t                *request_bufs;
     llm_alloc_t                 alloc;
 
@@ -223,11 +235,17 @@ typedef struct {
     unsigned                    stream:1;       /* the client gets a stream */
     unsigned                    ask_stream:1;   /* the provider is asked */
     unsigned                    ask_usage:1;    /* by us, not the client */
+    unsigned                    show_usage:1;   /* the client gets it */
+    unsigned                    array:1;        /* its stream is an array */
+    unsigned                    client_known:1;
+    unsigned                    model_set:1;    /* by llm_stream_model */
     unsigned                    key_ours:1;
     unsigned                    response:1;     /* the answer is ours */
     unsigned                    finished:1;
     unsigned                    error_sent:1;
-    unsigned                    plan_live:1;
+    unsigned                    plan_live:1;    /* writer */
+    unsigned                    edited:1;       /* plan */
+    unsigned                    translated:1;   /* chat */
     unsigned                    body_read:1;
     unsigned                    keepalive:1;    /* of the client, before an
                                                    error page took it */
@@ -241,11 +259,24 @@ extern ngx_module_t  ngx_llm_stream_module;
 ngx_int_t ngx_llm_stream_handler(ngx_http_request_t *r);
 ngx_llm_stream_ctx_t *ngx_llm_stream_create_ctx(ngx_http_request_t *r);
 
-/* request: reads the client's body, plans the provider's */
+/* client: which dialect it speaks */
+void ngx_llm_stream_guess_client(ngx_llm_stream_ctx_t *ctx);
+const llm_dialect_t *ngx_llm_stream_by_shape(unsigned shape,
+    const llm_dialect_t *preferred);
+ngx_int_t ngx_llm_stream_read_path(ngx_llm_stream_ctx_t *ctx);
+ngx_table_elt_t *ngx_llm_stream_find_header(ngx_http_request_t *r,
+    const u_char *name, size_t n);
+
+/* request: reads the client's body */
 ngx_int_t ngx_llm_stream_read_request(ngx_llm_stream_ctx_t *ctx);
+ngx_int_t ngx_llm_stream_refuse(ngx_llm_stream_ctx_t *ctx, llm_fault_t fault,
+    const char *member);
+ngx_int_t ngx_llm_stream_check_model(ngx_llm_stream_ctx_t *ctx,
+    ngx_str_t *model);
+
+/* plan: model and body for the provider */
+ngx_int_t ngx_llm_stream_eval_model(ngx_llm_stream_ctx_t *ctx);
 ngx_int_t ngx_llm_stream_plan_request(ngx_llm_stream_ctx_t *ctx);
-const llm_dialect_t *ngx_llm_stream_client(ngx_http_request_t *r,
-    ngx_llm_stream_loc_conf_t *llcf);
 
 /* send: the bytes of the request */
 ngx_int_t ngx_llm_stream_build_request(ngx_llm_stream_ctx_t *ctx);
@@ -261,6 +292,7 @@ void ngx_llm_stream_watch(ngx_llm_stream_ctx_t *ctx);
 ngx_uint_t ngx_llm_stream_woken(ngx_llm_stream_ctx_t *ctx);
 
 /* header */
+ngx_int_t ngx_llm_stream_retry_after(ngx_llm_stream_ctx_t *ctx, int64_t ms);
 ngx_int_t ngx_llm_stream_process_status_line(ngx_http_request_t *r);
 
 /* response */
@@ -275,6 +307,11 @@ void ngx_llm_stream_out_begin(ngx_llm_stream_ctx_t *ctx);
 ngx_int_t ngx_llm_stream_out_end(ngx_llm_stream_ctx_t *ctx);
 llm_rc_t ngx_llm_stream_out_pass(void *data, const llm_u8 *p, size_t n);
 void ngx_llm_stream_out_drop(ngx_llm_stream_ctx_t *ctx);
+
+/* Whether a comment can go between the events of the answer. */
+#define ngx_llm_stream_comments(ctx)                                        \
+    ((ctx)->stream && !(ctx)->array                                         \
+     && (ctx)->client->framing == LLM_FRAMING_SSE)
 
 /* timer */
 void ngx_llm_stream_timer_init(ngx_llm_stream_ctx_t *ctx);
@@ -293,8 +330,8 @@ ngx_uint_t ngx_llm_stream_intercepts(ngx_llm_stream_ctx_t *ctx,
 
 /* error */
 ngx_int_t ngx_llm_stream_error_init(ngx_conf_t *cf);
-void ngx_llm_stream_provider_error(ngx_llm_stream_ctx_t *ctx,
-    llm_out_t *out);
+ngx_uint_t ngx_llm_stream_provider_error(ngx_llm_stream_ctx_t *ctx,
+    llm_out_t *out, int64_t *retry_after);
 
 /* log */
 void ngx_llm_stream_finish(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc);
@@ -333,6 +370,7 @@ char *ngx_llm_stream_set_time_or_off(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_llm_stream_set_gate(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+extern ngx_conf_enum_t  ngx_llm_stream_unsupported[];
 extern ngx_conf_bitmask_t  ngx_llm_stream_next_masks[];
 extern ngx_conf_num_bounds_t  ngx_llm_stream_depth_bounds;
 extern ngx_conf_post_t  ngx_llm_stream_buffer_size_post;

@@ -27,6 +27,13 @@ static char *ngx_llm_stream_read_key(ngx_conf_t *cf, ngx_str_t *path,
 static char *ngx_llm_stream_check_key(ngx_str_t *key);
 
 
+ngx_conf_enum_t  ngx_llm_stream_unsupported[] = {
+    { ngx_string("error"), 0 },
+    { ngx_string("drop"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
 ngx_conf_bitmask_t  ngx_llm_stream_next_masks[] = {
     { ngx_string("off"), NGX_LLM_STREAM_NEXT_OFF },
     { ngx_string("error"), NGX_LLM_STREAM_NEXT_ERROR },
@@ -95,7 +102,7 @@ ngx_llm_stream_create_loc_conf(ngx_conf_t *cf)
     /*
      * set by ngx_pcalloc():
      *
-     *     conf->dialect, .client, .url = NULL;
+     *     conf->provider, .dialect, .client, .url = NULL;
      *     conf->ssl, .next, .ssl_protocols = 0;
      *     conf->ssl_ciphers, .ssl_trusted_certificate, .ssl_crl = { 0, NULL };
      *     conf->upstream.limit_rate, .pass_trailers, .pass_early_hints,
@@ -130,6 +137,7 @@ ngx_llm_stream_create_loc_conf(ngx_conf_t *cf)
     conf->max_response_size = NGX_CONF_UNSET_SIZE;
     conf->max_depth = NGX_CONF_UNSET_UINT;
     conf->usage = NGX_CONF_UNSET;
+    conf->unsupported_drop = NGX_CONF_UNSET_UINT;
     conf->intercept_errors = NGX_CONF_UNSET;
 
     /* the hardcoded values */
@@ -174,6 +182,8 @@ ngx_llm_stream_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->max_depth, prev->max_depth,
                               LLM_JSON_DEPTH);
     ngx_conf_merge_value(conf->usage, prev->usage, 1);
+    ngx_conf_merge_uint_value(conf->unsupported_drop,
+                              prev->unsupported_drop, 0);
     ngx_conf_merge_value(conf->intercept_errors, prev->intercept_errors,
                          NGX_CONF_UNSET);
 
@@ -201,9 +211,10 @@ ngx_llm_stream_merge_handler(ngx_conf_t *cf, ngx_llm_stream_loc_conf_t *prev,
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    if ((clcf->noname || clcf->lmt_excpt) && conf->dialect == NULL
+    if ((clcf->noname || clcf->lmt_excpt) && conf->provider == NULL
         && (clcf->handler == NULL || clcf->handler == ngx_llm_stream_handler))
     {
+        conf->provider = prev->provider;
         conf->dialect = prev->dialect;
         conf->upstream.upstream = prev->upstream.upstream;
         conf->url = prev->url;
@@ -213,7 +224,7 @@ ngx_llm_stream_merge_handler(ngx_conf_t *cf, ngx_llm_stream_loc_conf_t *prev,
         conf->ssl = prev->ssl;
     }
 
-    if (clcf->lmt_excpt && clcf->handler == NULL && conf->dialect) {
+    if (clcf->lmt_excpt && clcf->handler == NULL && conf->provider) {
         clcf->handler = ngx_llm_stream_handler;
     }
 
@@ -287,7 +298,7 @@ ngx_llm_stream_merge_upstream(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    if (conf->dialect == NULL) {
+    if (conf->provider == NULL) {
         return NGX_CONF_OK;
     }
 
@@ -311,23 +322,25 @@ ngx_llm_stream_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_str_t                 *value;
     ngx_http_core_loc_conf_t  *clcf;
 
-    if (llcf->dialect) {
+    if (llcf->provider) {
         return "is duplicate";
     }
 
     value = cf->args->elts;
 
-    llcf->dialect = ngx_llm_stream_dialect(cf, &value[1]);
-    if (llcf->dialect == NULL) {
+    llcf->provider = llm_provider_find(value[1].data, value[1].len);
+
+    if (llcf->provider == NULL) {
+        if (ngx_llm_stream_dialect(cf, &value[1])) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "dialect \"%V\" is one of clients only",
+                               &value[1]);
+        }
+
         return NGX_CONF_ERROR;
     }
 
-    if (llcf->dialect->decode == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "dialect \"%V\" is one of clients only",
-                           &value[1]);
-        return NGX_CONF_ERROR;
-    }
+    llcf->dialect = llcf->provider->dialect;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_llm_stream_handler;
@@ -369,8 +382,18 @@ ngx_llm_stream_set_client(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     llcf->client = ngx_llm_stream_dialect(cf, &value[1]);
+    if (llcf->client == NULL) {
+        return NGX_CONF_ERROR;
+    }
 
-    return llcf->client ? NGX_CONF_OK : NGX_CONF_ERROR;
+    if (llcf->client->decode && llcf->client->read_chat == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "dialect \"%V\" is one of providers only",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
 }
 
 

@@ -9,6 +9,7 @@
 
 #include "ngx_llm_stream.h"
 
+#include "llm_error.h"
 #include "llm_json.h"
 #include "llm_utf8.h"
 
@@ -20,6 +21,7 @@ static ngx_uint_t ngx_llm_stream_is_error_page(ngx_http_request_t *r);
 static ngx_int_t ngx_llm_stream_make_error(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_describe(ngx_llm_stream_ctx_t *ctx,
     llm_error_t *err);
+static ngx_uint_t ngx_llm_stream_is_json(const llm_slice_t *body);
 static llm_rc_t ngx_llm_stream_error_more(llm_out_t *out);
 static ngx_int_t ngx_llm_stream_add_retry_after(ngx_http_request_t *r,
     ngx_llm_stream_ctx_t *ctx);
@@ -208,6 +210,7 @@ ngx_llm_stream_describe(ngx_llm_stream_ctx_t *ctx, llm_error_t *err)
     err->message = info->message;
     err->status = ctx->request->headers_out.status;
     err->retry_after = -1;
+    llm_error_classify(err);
 
     member = &ctx->member;
 
@@ -221,8 +224,11 @@ ngx_llm_stream_describe(ngx_llm_stream_ctx_t *ctx, llm_error_t *err)
     }
 
     err->message.p = p;
-    err->message.n = ngx_sprintf(p, "The member \"%V\" of the request is "
-                                 "missing or invalid.", member) - p;
+    err->message.n = ngx_sprintf(p, ctx->fault == LLM_FAULT_UNSUPPORTED
+                                    ? "The provider cannot do what \"%V\" "
+                                      "of the request asks."
+                                    : "The member \"%V\" of the request is "
+                                      "missing or invalid.", member) - p;
     err->param.p = member->data;
     err->param.n = member->len;
 
@@ -271,13 +277,13 @@ ngx_llm_stream_add_retry_after(ngx_http_request_t *r,
  * key, because providers quote a part of the key there.
  */
 
-void
-ngx_llm_stream_provider_error(ngx_llm_stream_ctx_t *ctx, llm_out_t *out)
+ngx_uint_t
+ngx_llm_stream_provider_error(ngx_llm_stream_ctx_t *ctx, llm_out_t *out,
+    int64_t *retry_after)
 {
     llm_rc_t                 rc;
-    llm_json_t               json;
     ngx_uint_t               status, secret;
-    llm_slice_t              body, raw;
+    llm_slice_t              body;
     llm_error_t              err;
     const llm_fault_info_t  *info;
 
@@ -285,29 +291,25 @@ ngx_llm_stream_provider_error(ngx_llm_stream_ctx_t *ctx, llm_out_t *out)
     secret = ctx->key_ours && (status == NGX_HTTP_UNAUTHORIZED
                                || status == NGX_HTTP_FORBIDDEN);
 
+    body.p = ctx->a.error_body.p;
+    body.n = ctx->a.error_body.n;
+    body.escaped = 0;
+
+    rc = LLM_INVALID;
     ngx_memzero(&err, sizeof(llm_error_t));
     err.retry_after = -1;
-    rc = LLM_INVALID;
 
-    if (!secret && ctx->a.error_body.n && !ctx->a.encoded) {
+    if (!secret && !ctx->a.encoded && ngx_llm_stream_is_json(&body)) {
+        rc = llm_error_read(&body, &err);
+    }
 
-        body.p = ctx->a.error_body.p;
-        body.n = ctx->a.error_body.n;
-        body.escaped = 0;
+    *retry_after = err.retry_after;
 
-        llm_json_init(&json, body.p, body.n, LLM_JSON_DEPTH);
-
-        if (llm_json_skip(&json, &raw) == LLM_JSON_OBJECT
-            && llm_json_next(&json) == LLM_JSON_END
-            && !(llm_utf8_check(body.p, body.n) & LLM_UTF8_INVALID))
-        {
-            if (ctx->client == ctx->conf->dialect) {
-                llm_out(out, body.p, body.n);
-                return;
-            }
-
-            rc = ctx->conf->dialect->decode_error(&body, &err);
-        }
+    if (ctx->client == ctx->conf->dialect && !secret && !ctx->a.encoded
+        && ngx_llm_stream_is_json(&body))
+    {
+        llm_out(out, body.p, body.n);
+        return status;
     }
 
     if (rc != LLM_OK) {
@@ -317,6 +319,38 @@ ngx_llm_stream_provider_error(ngx_llm_stream_ctx_t *ctx, llm_out_t *out)
         err.message = info->message;
     }
 
+    if (err.retry_after < 0 && ctx->a.retry_after) {
+        err.retry_after = ctx->a.retry_after;
+    }
+
     err.status = status;
+    llm_error_classify(&err);
+
+    if (ctx->client != ctx->conf->dialect) {
+        llm_flow_carry_error(&err);
+    }
+
     ctx->client->error_body(out, &err);
+
+    return err.status;
+}
+
+
+static ngx_uint_t
+ngx_llm_stream_is_json(const llm_slice_t *body)
+{
+    llm_json_t       json;
+    llm_slice_t      raw;
+    llm_json_type_t  type;
+
+    if (body->n == 0) {
+        return 0;
+    }
+
+    llm_json_init(&json, body->p, body->n, LLM_JSON_DEPTH);
+    type = llm_json_skip(&json, &raw);
+
+    return (type == LLM_JSON_OBJECT || type == LLM_JSON_ARRAY)
+           && llm_json_next(&json) == LLM_JSON_END
+           && !(llm_utf8_check(body->p, body->n) & LLM_UTF8_INVALID);
 }

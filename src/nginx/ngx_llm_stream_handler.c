@@ -7,6 +7,8 @@
 #include "ngx_llm_stream.h"
 
 
+static ngx_uint_t ngx_llm_stream_is_probe(ngx_llm_stream_ctx_t *ctx);
+static ngx_int_t ngx_llm_stream_answer_probe(ngx_llm_stream_ctx_t *ctx);
 static void ngx_llm_stream_start(ngx_http_request_t *r);
 static ngx_int_t ngx_llm_stream_prepare(ngx_llm_stream_ctx_t *ctx);
 static void *ngx_llm_stream_resize(void *data, void *p, size_t old,
@@ -30,6 +32,10 @@ ngx_llm_stream_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    if (ngx_llm_stream_is_probe(ctx)) {
+        return ngx_llm_stream_answer_probe(ctx);
+    }
+
     if (!(r->method & NGX_HTTP_POST)
         && !((r->method & NGX_HTTP_GET) && ctx->conf->prompt))
     {
@@ -46,6 +52,49 @@ ngx_llm_stream_handler(ngx_http_request_t *r)
     }
 
     return NGX_DONE;
+}
+
+
+/* flowise-sdk asks this before every prediction: whether the flow streams. */
+
+static ngx_uint_t
+ngx_llm_stream_is_probe(ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    return ctx->client == &llm_dialect_flowise
+           && (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
+           && ngx_strnstr(r->uri.data, "/chatflows-streaming/", r->uri.len);
+}
+
+
+/* Every flow does: what a provider sends as one answer is made a stream. */
+
+static ngx_int_t
+ngx_llm_stream_answer_probe(ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_int_t                 rc;
+    ngx_http_request_t       *r;
+    ngx_http_complex_value_t  cv;
+
+    static ngx_str_t  type = ngx_string("application/json");
+
+    r = ctx->request;
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ngx_memzero(&cv, sizeof(ngx_http_complex_value_t));
+    ngx_str_set(&cv.value, "{\"isStreaming\":true}");
+
+    ctx->response = 1;
+    ctx->finished = 1;
+
+    return ngx_http_send_response(r, NGX_HTTP_OK, &type, &cv);
 }
 
 
@@ -67,7 +116,7 @@ ngx_llm_stream_create_ctx(ngx_http_request_t *r)
 
     ctx->request = r;
     ctx->conf = ngx_http_get_module_loc_conf(r, ngx_llm_stream_module);
-    ctx->client = ngx_llm_stream_client(r, ctx->conf);
+    ngx_llm_stream_guess_client(ctx);
     ctx->start = ngx_current_msec;
     ctx->keepalive = r->keepalive;
     ctx->alloc.resize = ngx_llm_stream_resize;
@@ -127,8 +176,14 @@ ngx_llm_stream_prepare(ngx_llm_stream_ctx_t *ctx)
 
     ngx_llm_stream_init_upstream(ctx);
 
-    if (ngx_llm_stream_eval_url(ctx) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    rc = ngx_llm_stream_eval_model(ctx);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_llm_stream_eval_url(ctx);
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     rc = ngx_llm_stream_plan_request(ctx);
@@ -189,8 +244,18 @@ ngx_llm_stream_cleanup(void *data)
     llm_block_free(&ctx->a.error_body, &ctx->alloc);
     llm_block_free(&ctx->prompt, &ctx->alloc);
 
-    if (ctx->plan_live) {
+    if (ctx->edited) {
         llm_plan_free(&ctx->plan);
+        ctx->edited = 0;
+    }
+
+    if (ctx->translated) {
+        llm_chat_free(&ctx->chat);
+        ctx->translated = 0;
+    }
+
+    if (ctx->plan_live) {
+        llm_chat_writer_free(&ctx->writer);
         ctx->plan_live = 0;
     }
 }

@@ -44,6 +44,8 @@ static ngx_int_t ngx_llm_stream_connection(ngx_llm_stream_ctx_t *ctx,
     ngx_str_t *value);
 static ngx_int_t ngx_llm_stream_should_retry(ngx_llm_stream_ctx_t *ctx,
     ngx_str_t *value);
+static ngx_int_t ngx_llm_stream_retry_hint(ngx_llm_stream_ctx_t *ctx,
+    ngx_str_t *value);
 
 
 /* what we read ourselves */
@@ -54,6 +56,7 @@ static ngx_llm_stream_header_t  ngx_llm_stream_known[] = {
     { ngx_string("content-encoding"), ngx_llm_stream_content_encoding },
     { ngx_string("connection"), ngx_llm_stream_connection },
     { ngx_string("x-should-retry"), ngx_llm_stream_should_retry },
+    { ngx_string("retry-after"), ngx_llm_stream_retry_hint },
     { ngx_null_string, NULL }
 };
 
@@ -493,4 +496,40 @@ ngx_llm_stream_should_retry(ngx_llm_stream_ctx_t *ctx, ngx_str_t *value)
                           == 0);
 
     return NGX_OK;
+}
+
+
+/* In seconds; a date passes to the client, but is not understood here. */
+
+static ngx_int_t
+ngx_llm_stream_retry_hint(ngx_llm_stream_ctx_t *ctx, ngx_str_t *value)
+{
+    ngx_int_t  n;
+
+    n = ngx_atoi(value->data, ngx_min(value->len, 8));
+
+    if (n > 0) {
+        ctx->a.retry_after = (int64_t) n * 1000;
+    }
+
+    return NGX_OK;
+}
+
+
+/* A provider's hint in its body, as the header that every client knows. */
+
+ngx_int_t
+ngx_llm_stream_retry_after(ngx_llm_stream_ctx_t *ctx, int64_t ms)
+{
+    u_char     buf[NGX_INT64_LEN];
+    ngx_str_t  value, name = ngx_string("Retry-After");
+
+    if (ms <= 0 || ctx->a.retry_after) {
+        return NGX_OK;
+    }
+
+    value.data = buf;
+    value.len = ngx_sprintf(buf, "%L", (ms + 999) / 1000) - buf;
+
+    return ngx_llm_stream_push_header(ctx, &name, &value);
 }

@@ -1,7 +1,7 @@
 /*
- * The client's request: which dialect it speaks, what it asks, and what is
- * changed in its body for the provider.  The body itself is never edited in
- * place: a fallback location must find it as the client sent it.
+ * The client's request: its body, or the prompt that stands for one, and what
+ * it asks at its top level.  The body is never edited in place: a fallback
+ * location must find it as the client sent it.
  */
 
 #include "ngx_llm_stream.h"
@@ -10,52 +10,17 @@
 #include "llm_utf8.h"
 
 
+static ngx_int_t ngx_llm_stream_read_body(ngx_llm_stream_ctx_t *ctx);
+static void ngx_llm_stream_decide(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_collect_body(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_copy_body(ngx_llm_stream_ctx_t *ctx,
     ngx_chain_t *in, size_t size);
 static ngx_int_t ngx_llm_stream_prompt_body(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_decode_prompt(ngx_llm_stream_ctx_t *ctx,
     ngx_str_t *value);
-static ngx_int_t ngx_llm_stream_refuse(ngx_llm_stream_ctx_t *ctx,
-    llm_fault_t fault, const char *member);
 static ngx_int_t ngx_llm_stream_read_model(ngx_llm_stream_ctx_t *ctx);
-static ngx_int_t ngx_llm_stream_check_model(ngx_llm_stream_ctx_t *ctx,
-    ngx_str_t *model);
-static ngx_int_t ngx_llm_stream_eval_params(ngx_llm_stream_ctx_t *ctx,
-    llm_request_set_t *set);
 static ngx_uint_t ngx_llm_stream_sets(ngx_llm_stream_ctx_t *ctx,
     const char *name, size_t n);
-
-
-/*
- * What the client speaks, as far as its location, method and path tell: by
- * llm_stream_client, else a path that ends in /chat/completions is OpenAI's,
- * a GET is a browser's EventSource, and all else speaks as the provider does.
- */
-
-const llm_dialect_t *
-ngx_llm_stream_client(ngx_http_request_t *r, ngx_llm_stream_loc_conf_t *llcf)
-{
-    ngx_str_t  path = ngx_string("/chat/completions");
-
-    if (llcf->client) {
-        return llcf->client;
-    }
-
-    if (r->uri.len >= path.len
-        && ngx_memcmp(r->uri.data + r->uri.len - path.len, path.data,
-                      path.len)
-           == 0)
-    {
-        return &llm_dialect_openai;
-    }
-
-    if (r->method & NGX_HTTP_GET) {
-        return &llm_dialect_simple;
-    }
-
-    return llcf->dialect;
-}
 
 
 /* NGX_OK, or the status to answer with; ctx->fault says why. */
@@ -63,7 +28,6 @@ ngx_llm_stream_client(ngx_http_request_t *r, ngx_llm_stream_loc_conf_t *llcf)
 ngx_int_t
 ngx_llm_stream_read_request(ngx_llm_stream_ctx_t *ctx)
 {
-    llm_rc_t   rc;
     ngx_int_t  status;
 
     status = ngx_llm_stream_collect_body(ctx);
@@ -71,8 +35,70 @@ ngx_llm_stream_read_request(ngx_llm_stream_ctx_t *ctx)
         return status;
     }
 
+    status = ngx_llm_stream_read_body(ctx);
+    if (status != NGX_OK) {
+        return status;
+    }
+
+    if (ngx_llm_stream_read_path(ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!ctx->req.needed
+        && !ngx_llm_stream_sets(ctx, (const char *) ctx->asker->needs.p,
+                                ctx->asker->needs.n))
+    {
+        return ngx_llm_stream_refuse(ctx, LLM_FAULT_BAD_REQUEST,
+                                     (const char *) ctx->asker->needs.p);
+    }
+
+    status = ngx_llm_stream_read_model(ctx);
+    if (status != NGX_OK) {
+        return status;
+    }
+
+    ngx_llm_stream_decide(ctx);
+
+    return NGX_OK;
+}
+
+
+/*
+ * Reads what the body says at its top level, in the dialect it is in: the
+ * client's, or, where that has no requests of its own or is not known yet,
+ * the one that its members tell of.
+ */
+
+static ngx_int_t
+ngx_llm_stream_read_body(ngx_llm_stream_ctx_t *ctx)
+{
+    llm_rc_t              rc;
+    const llm_dialect_t  *preferred;
+
+    ctx->asker = ctx->client;
+
+    if (ctx->prompt.n) {
+        ctx->asker = &llm_dialect_openai;
+
+    } else if (!ctx->client_known || ctx->client->read_chat == NULL) {
+
+        rc = llm_request_read(&ctx->req, ctx->body.data, ctx->body.len,
+                              ctx->conf->max_depth, NULL);
+        if (rc != LLM_OK && ctx->req.member == NULL) {
+            return ngx_llm_stream_refuse(ctx, LLM_FAULT_BAD_JSON, NULL);
+        }
+
+        preferred = ctx->conf->dialect->read_chat ? ctx->conf->dialect
+                                                  : &llm_dialect_openai;
+        ctx->asker = ngx_llm_stream_by_shape(ctx->req.shape, preferred);
+
+        if (!ctx->client_known) {
+            ctx->client = ctx->asker;
+        }
+    }
+
     rc = llm_request_read(&ctx->req, ctx->body.data, ctx->body.len,
-                          ctx->conf->max_depth);
+                          ctx->conf->max_depth, ctx->asker);
 
     if (rc != LLM_OK) {
         return ngx_llm_stream_refuse(ctx, ctx->req.member
@@ -81,19 +107,24 @@ ngx_llm_stream_read_request(ngx_llm_stream_ctx_t *ctx)
                                      ctx->req.member);
     }
 
-    if (!ctx->req.messages
-        && !ngx_llm_stream_sets(ctx, "messages", sizeof("messages") - 1))
-    {
-        return ngx_llm_stream_refuse(ctx, LLM_FAULT_BAD_REQUEST, "messages");
-    }
+    return NGX_OK;
+}
 
-    status = ngx_llm_stream_read_model(ctx);
-    if (status != NGX_OK) {
-        return status;
-    }
+
+/* What is given to the client, and what is asked of the provider. */
+
+static void
+ngx_llm_stream_decide(ngx_llm_stream_ctx_t *ctx)
+{
+    const llm_dialect_t  *upstream;
+
+    upstream = ctx->conf->dialect;
 
     if (ctx->prompt.n) {
         ctx->stream = 1;
+
+    } else if (ctx->path_stream != -1) {
+        ctx->stream = ctx->path_stream;
 
     } else if (ctx->req.stream == -1) {
         ctx->stream = ctx->client->stream_default;
@@ -108,13 +139,16 @@ ngx_llm_stream_read_request(ngx_llm_stream_ctx_t *ctx)
      * answer gets the provider's own, byte for byte.
      */
 
-    ctx->ask_stream = ctx->stream || ctx->client != ctx->conf->dialect;
+    ctx->ask_stream = ctx->stream || ctx->client != upstream;
+    ctx->show_usage = !ctx->client->usage_option || !ctx->stream
+                      || ctx->req.include_usage == 1;
 
-    if (ctx->ask_stream && ctx->conf->usage && ctx->req.include_usage != 1) {
+    if (ctx->ask_stream && ctx->conf->usage && upstream->usage_option
+        && !(ctx->conf->provider->quirks & LLM_QUIRK_NO_OPTIONS)
+        && ctx->req.include_usage != 1)
+    {
         ctx->ask_usage = 1;
     }
-
-    return NGX_OK;
 }
 
 
@@ -285,7 +319,7 @@ ngx_llm_stream_decode_prompt(ngx_llm_stream_ctx_t *ctx, ngx_str_t *value)
 
 /* The answer to a request that cannot be sent on.  member: a literal. */
 
-static ngx_int_t
+ngx_int_t
 ngx_llm_stream_refuse(ngx_llm_stream_ctx_t *ctx, llm_fault_t fault,
     const char *member)
 {
@@ -308,17 +342,16 @@ ngx_llm_stream_read_model(ngx_llm_stream_ctx_t *ctx)
 
     m = &ctx->req.model;
 
-    if (m->p == NULL || m->n == 0) {
-        return NGX_OK;
-    }
+    if (m->p && m->n && !ctx->client->model_in_path) {
 
-    p = ngx_pnalloc(ctx->request->pool, m->n);
-    if (p == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+        p = ngx_pnalloc(ctx->request->pool, m->n);
+        if (p == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
 
-    ctx->request_model.len = llm_json_unescape(p, m->p, m->n);
-    ctx->request_model.data = p;
+        ctx->request_model.len = llm_json_unescape(p, m->p, m->n);
+        ctx->request_model.data = p;
+    }
 
     if (ngx_llm_stream_check_model(ctx, &ctx->request_model) != NGX_OK) {
         ngx_str_null(&ctx->request_model);
@@ -336,7 +369,7 @@ ngx_llm_stream_read_model(ngx_llm_stream_ctx_t *ctx)
  * and logs: no control byte, nothing that is not UTF-8, a bounded length.
  */
 
-static ngx_int_t
+ngx_int_t
 ngx_llm_stream_check_model(ngx_llm_stream_ctx_t *ctx, ngx_str_t *model)
 {
     size_t  i;
@@ -351,113 +384,6 @@ ngx_llm_stream_check_model(ngx_llm_stream_ctx_t *ctx, ngx_str_t *model)
         if (model->data[i] < 0x20 || model->data[i] == 0x7f) {
             return NGX_ERROR;
         }
-    }
-
-    return NGX_OK;
-}
-
-
-/*
- * Plans what the provider's body differs in.  Runs after the upstream was
- * created, because values may use any variable of the request.
- */
-
-ngx_int_t
-ngx_llm_stream_plan_request(ngx_llm_stream_ctx_t *ctx)
-{
-    llm_rc_t                    rc;
-    ngx_str_t                   model;
-    llm_request_change_t        change;
-    ngx_llm_stream_loc_conf_t  *llcf;
-
-    llcf = ctx->conf;
-    ngx_memzero(&change, sizeof(llm_request_change_t));
-
-    if (llcf->model) {
-        if (ngx_http_complex_value(ctx->request, llcf->model, &model)
-            != NGX_OK)
-        {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        if (ngx_llm_stream_check_model(ctx, &model) != NGX_OK) {
-            ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
-                          "invalid \"llm_stream_model\" value");
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        if (model.len) {
-            ctx->model = model;
-            change.model.p = model.data;
-            change.model.n = model.len;
-        }
-    }
-
-    if (llcf->params) {
-        change.nset = llcf->params->nelts;
-        change.set = ngx_pcalloc(ctx->request->pool,
-                                 change.nset * sizeof(llm_request_set_t));
-
-        if (change.set == NULL
-            || ngx_llm_stream_eval_params(ctx,
-                                          (llm_request_set_t *) change.set)
-               != NGX_OK)
-        {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-    }
-
-    change.stream = ctx->ask_stream ? 1 : (ctx->req.stream == 1 ? 0 : -1);
-    change.usage = ctx->ask_usage;
-
-    ctx->plan_live = 1;
-    rc = llm_request_plan(&ctx->plan, ctx->body.data, ctx->body.len, &change,
-                          &ctx->alloc);
-
-    if (rc == LLM_INVALID) {
-        /* more duplicates than anybody needs */
-        return ngx_llm_stream_refuse(ctx, LLM_FAULT_BAD_JSON, NULL);
-    }
-
-    return rc == LLM_OK ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
-}
-
-
-static ngx_int_t
-ngx_llm_stream_eval_params(ngx_llm_stream_ctx_t *ctx, llm_request_set_t *set)
-{
-    llm_json_t               json;
-    ngx_str_t                value;
-    ngx_uint_t               i;
-    llm_slice_t              raw;
-    ngx_llm_stream_param_t  *param;
-
-    param = ctx->conf->params->elts;
-
-    for (i = 0; i < ctx->conf->params->nelts; i++) {
-        if (ngx_http_complex_value(ctx->request, &param[i].value, &value)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        llm_json_init(&json, value.data, value.len, LLM_JSON_DEPTH);
-
-        if (llm_json_skip(&json, &raw) == LLM_JSON_ERROR
-            || llm_json_next(&json) != LLM_JSON_END
-            || (llm_utf8_check(value.data, value.len) & LLM_UTF8_INVALID))
-        {
-            ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
-                          "value of \"llm_stream_param\" \"%V\" is not "
-                          "valid JSON", &param[i].name);
-            return NGX_ERROR;
-        }
-
-        set[i].name.p = param[i].name.data;
-        set[i].name.n = param[i].name.len;
-        set[i].value.p = value.data;
-        set[i].value.n = value.len;
-        set[i].if_absent = param[i].if_absent;
     }
 
     return NGX_OK;

@@ -12,12 +12,18 @@
 #define NGX_LLM_STREAM_FRAMING     16384    /* bytes of one chunk's framing */
 #define NGX_LLM_STREAM_ERROR_BODY  65536    /* bytes kept of an error */
 
+#define ngx_llm_stream_type_is(type, lit)                                   \
+    ((type)->len == sizeof(lit) - 1                                         \
+     && ngx_memcmp((type)->data, lit, sizeof(lit) - 1) == 0)
+
 
 static llm_fault_t ngx_llm_stream_classify(ngx_llm_stream_ctx_t *ctx,
-    ngx_uint_t *answer);
+    ngx_uint_t *answer, llm_framing_t *framing);
+static llm_fault_t ngx_llm_stream_by_type(ngx_llm_stream_ctx_t *ctx,
+    ngx_uint_t *answer, llm_framing_t *framing);
 static ngx_int_t ngx_llm_stream_error_response(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_init_flow(ngx_llm_stream_ctx_t *ctx,
-    ngx_uint_t answer);
+    ngx_uint_t answer, llm_framing_t framing);
 static ngx_int_t ngx_llm_stream_process_held(ngx_http_request_t *r);
 static ngx_int_t ngx_llm_stream_open(ngx_llm_stream_ctx_t *ctx,
     ngx_uint_t status);
@@ -43,6 +49,7 @@ ngx_int_t
 ngx_llm_stream_response(ngx_llm_stream_ctx_t *ctx)
 {
     ngx_uint_t            answer;
+    llm_framing_t         framing;
     ngx_http_upstream_t  *u;
 
     u = ctx->request->upstream;
@@ -55,13 +62,14 @@ ngx_llm_stream_response(ngx_llm_stream_ctx_t *ctx)
     }
 
     answer = 0;
-    ctx->a.fault = ngx_llm_stream_classify(ctx, &answer);
+    framing = ctx->conf->dialect->framing;
+    ctx->a.fault = ngx_llm_stream_classify(ctx, &answer, &framing);
 
     if (ctx->a.fault) {
         return ngx_llm_stream_held_fault(ctx);
     }
 
-    if (ngx_llm_stream_init_flow(ctx, answer) != NGX_OK) {
+    if (ngx_llm_stream_init_flow(ctx, answer, framing) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -75,12 +83,9 @@ ngx_llm_stream_response(ngx_llm_stream_ctx_t *ctx)
 /* What a 2xx or 3xx answer is; *answer: one JSON object, not a stream. */
 
 static llm_fault_t
-ngx_llm_stream_classify(ngx_llm_stream_ctx_t *ctx, ngx_uint_t *answer)
+ngx_llm_stream_classify(ngx_llm_stream_ctx_t *ctx, ngx_uint_t *answer,
+    llm_framing_t *framing)
 {
-    u_char     *p, *last;
-    size_t      n;
-    ngx_str_t  *type;
-
     if (ctx->a.status.code >= NGX_HTTP_SPECIAL_RESPONSE) {
         return LLM_FAULT_REDIRECT;
     }
@@ -96,36 +101,69 @@ ngx_llm_stream_classify(ngx_llm_stream_ctx_t *ctx, ngx_uint_t *answer)
         return LLM_FAULT_EMPTY;
     }
 
-    type = &ctx->a.content_type;
-    last = type->data + type->len;
+    return ngx_llm_stream_by_type(ctx, answer, framing);
+}
 
-    for (p = type->data; p < last && *p != ';' && *p != ' '; p++) {
+
+static llm_fault_t
+ngx_llm_stream_by_type(ngx_llm_stream_ctx_t *ctx, ngx_uint_t *answer,
+    llm_framing_t *framing)
+{
+    u_char     *p, *last;
+    ngx_str_t   type, *t;
+    ngx_uint_t  i;
+
+    static ngx_str_t  lines[] = {
+        ngx_string("application/x-ndjson"), ngx_string("application/ndjson"),
+        ngx_string("application/jsonl"), ngx_string("application/stream+json")
+    };
+
+    t = &ctx->a.content_type;
+    last = t->data + t->len;
+
+    for (p = t->data; p < last && *p != ';' && *p != ' '; p++) {
         /* void */
     }
 
-    n = p - type->data;
+    type.data = t->data;
+    type.len = p - t->data;
 
-    if (n == 0) {
+    if (type.len == 0) {
         *answer = !ctx->ask_stream;
         return LLM_FAULT_NONE;
     }
 
-    if (n == sizeof("application/json") - 1
-        && ngx_strncmp(type->data, "application/json", n) == 0)
-    {
-        *answer = 1;
+    if (ngx_llm_stream_type_is(&type, "application/json")) {
+
+        /* Gemini's stream is an array, or one chunk, of this type */
+
+        if (ctx->conf->dialect->array && ctx->ask_stream) {
+            *framing = LLM_FRAMING_ARRAY;
+
+        } else {
+            *answer = 1;
+        }
+
         return LLM_FAULT_NONE;
     }
 
-    if (n != sizeof("text/event-stream") - 1
-        || ngx_strncmp(type->data, "text/event-stream", n) != 0)
-    {
+    for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        if (type.len == lines[i].len
+            && ngx_memcmp(type.data, lines[i].data, type.len) == 0
+            && ctx->conf->dialect->framing == LLM_FRAMING_NDJSON)
+        {
+            return LLM_FAULT_NONE;
+        }
+    }
+
+    if (!ngx_llm_stream_type_is(&type, "text/event-stream")) {
         return LLM_FAULT_CONTENT_TYPE;
     }
 
     /* an event stream is UTF-8 and nothing else */
 
-    p = ngx_strnstr(type->data, "charset=", type->len);
+    *framing = LLM_FRAMING_SSE;
+    p = ngx_strnstr(t->data, "charset=", t->len);
 
     if (p && ngx_strlcasestrn(p, last, (u_char *) "utf-8", 5 - 1) == NULL
         && ngx_strlcasestrn(p, last, (u_char *) "utf8", 4 - 1) == NULL)
@@ -170,7 +208,8 @@ ngx_llm_stream_error_response(ngx_llm_stream_ctx_t *ctx)
 
 
 static ngx_int_t
-ngx_llm_stream_init_flow(ngx_llm_stream_ctx_t *ctx, ngx_uint_t answer)
+ngx_llm_stream_init_flow(ngx_llm_stream_ctx_t *ctx, ngx_uint_t answer,
+    llm_framing_t framing)
 {
     llm_rc_t                    rc;
     llm_flow_conf_t             conf;
@@ -181,10 +220,12 @@ ngx_llm_stream_init_flow(ngx_llm_stream_ctx_t *ctx, ngx_uint_t answer)
 
     conf.upstream = llcf->dialect;
     conf.client = ctx->client;
+    conf.framing = framing;
     conf.answer_in = answer;
     conf.answer_out = !ctx->stream;
+    conf.array_out = ctx->stream && ctx->array;
     conf.hide_usage = ctx->ask_usage;
-    conf.usage = (ctx->req.include_usage == 1 || !ctx->stream);
+    conf.usage = ctx->show_usage;
     conf.secret = ctx->key_ours;
     conf.max_event = llcf->max_event_size;
     conf.max_response = llcf->max_response_size;
@@ -329,17 +370,22 @@ static ngx_int_t
 ngx_llm_stream_open_error(ngx_llm_stream_ctx_t *ctx, ngx_uint_t status,
     ngx_uint_t from_flow)
 {
+    int64_t  retry_after;
+
     ngx_llm_stream_out_drop(ctx);
     ngx_llm_stream_out_begin(ctx);
 
     if (from_flow) {
+        retry_after = ctx->a.flow.error.retry_after;
         llm_flow_error_body(&ctx->a.flow, &ctx->out);
 
     } else {
-        ngx_llm_stream_provider_error(ctx, &ctx->out);
+        status = ngx_llm_stream_provider_error(ctx, &ctx->out, &retry_after);
     }
 
-    if (ngx_llm_stream_out_end(ctx) != NGX_OK) {
+    if (ngx_llm_stream_out_end(ctx) != NGX_OK
+        || ngx_llm_stream_retry_after(ctx, retry_after) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -364,8 +410,8 @@ ngx_llm_stream_open(ngx_llm_stream_ctx_t *ctx, ngx_uint_t status)
     r = ctx->request;
     u = r->upstream;
 
-    type = ctx->stream ? &ctx->client->stream_type
-                       : &ctx->client->answer_type;
+    type = (ctx->stream && !ctx->array) ? &ctx->client->stream_type
+                                        : &ctx->client->answer_type;
 
     r->headers_out.content_type.data = (u_char *) type->p;
     r->headers_out.content_type.len = type->n;
@@ -439,7 +485,7 @@ ngx_llm_stream_stream_header(ngx_llm_stream_ctx_t *ctx)
 #endif
 
     if (!NGX_LLM_STREAM_HEADER_FLUSHES && r->upstream->out_bufs == NULL
-        && ctx->client->framing == LLM_FRAMING_SSE)
+        && ngx_llm_stream_comments(ctx))
     {
         ngx_llm_stream_out_begin(ctx);
         llm_out_lit(&ctx->out, ": open\n");

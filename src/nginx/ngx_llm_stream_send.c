@@ -16,14 +16,19 @@ typedef struct {
 
 static ngx_int_t ngx_llm_stream_own_lines(ngx_llm_stream_ctx_t *ctx,
     ngx_array_t *lines);
+static ngx_int_t ngx_llm_stream_required_line(ngx_llm_stream_ctx_t *ctx,
+    ngx_array_t *lines);
 static ngx_int_t ngx_llm_stream_key_line(ngx_llm_stream_ctx_t *ctx,
     ngx_array_t *lines);
+static void ngx_llm_stream_client_key(ngx_llm_stream_ctx_t *ctx,
+    ngx_str_t *key);
 static ngx_int_t ngx_llm_stream_set_lines(ngx_llm_stream_ctx_t *ctx,
     ngx_array_t *lines);
 static ngx_int_t ngx_llm_stream_client_lines(ngx_llm_stream_ctx_t *ctx,
     ngx_array_t *lines);
 static ngx_uint_t ngx_llm_stream_forwards(ngx_llm_stream_ctx_t *ctx,
     ngx_table_elt_t *h);
+static ngx_uint_t ngx_llm_stream_listed(const char **list, ngx_str_t *key);
 static ngx_uint_t ngx_llm_stream_is_set(ngx_llm_stream_ctx_t *ctx,
     u_char *name, size_t n);
 static ngx_int_t ngx_llm_stream_line(ngx_array_t *lines, const void *name,
@@ -53,6 +58,13 @@ static const char  *ngx_llm_stream_dropped[] = {
 };
 
 
+/* What another dialect's client says to its own provider. */
+
+static const char  *ngx_llm_stream_foreign[] = {
+    "anthropic-*", "openai-*", "x-goog-*", "x-stainless-*", NULL
+};
+
+
 /* Makes ctx->request_bufs.  NGX_OK, or a status; what is wrong was logged. */
 
 ngx_int_t
@@ -70,6 +82,7 @@ ngx_llm_stream_build_request(ngx_llm_stream_ctx_t *ctx)
 
     if (ngx_llm_stream_own_lines(ctx, &lines) != NGX_OK
         || ngx_llm_stream_key_line(ctx, &lines) != NGX_OK
+        || ngx_llm_stream_required_line(ctx, &lines) != NGX_OK
         || ngx_llm_stream_set_lines(ctx, &lines) != NGX_OK
         || ngx_llm_stream_client_lines(ctx, &lines) != NGX_OK)
     {
@@ -111,7 +124,12 @@ ngx_llm_stream_own_lines(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
     };
 
     if (ctx->ask_stream) {
-        ngx_str_set(&accept, "text/event-stream, application/json");
+        if (ctx->conf->dialect->framing == LLM_FRAMING_NDJSON) {
+            ngx_str_set(&accept, "application/x-ndjson, application/json");
+
+        } else {
+            ngx_str_set(&accept, "text/event-stream, application/json");
+        }
     }
 
     values[1] = accept;
@@ -137,60 +155,139 @@ ngx_llm_stream_own_lines(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
         return NGX_ERROR;
     }
 
-    n = ngx_sprintf(p, "%uz", llm_plan_length(&ctx->plan, ctx->body.len)) - p;
+    n = ngx_sprintf(p, "%uz", llm_rope_length(&ctx->writer.rope)) - p;
 
     return ngx_llm_stream_line(lines, "Content-Length",
                                sizeof("Content-Length") - 1, p, n);
 }
 
 
-/* The location's own key, in the dialect's header; else the client's. */
+/* The header that a provider insists on, unless somebody else says it. */
+
+static ngx_int_t
+ngx_llm_stream_required_line(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
+{
+    const llm_provider_t  *p;
+
+    p = ctx->conf->provider;
+
+    if (p->header.p == NULL
+        || ngx_llm_stream_is_set(ctx, (u_char *) p->header.p, p->header.n)
+        || ngx_llm_stream_find_header(ctx->request, p->header.p,
+                                      p->header.n))
+    {
+        return NGX_OK;
+    }
+
+    return ngx_llm_stream_line(lines, p->header.p, p->header.n,
+                               p->header_value.p, p->header_value.n);
+}
+
+
+/* The location's own key, in the provider's header; else the client's. */
 
 static ngx_int_t
 ngx_llm_stream_key_line(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
 {
-    u_char               *p;
-    size_t                n;
-    ngx_str_t             key;
-    const llm_dialect_t  *d;
+    u_char                *p;
+    size_t                 n;
+    ngx_str_t              key;
+    const llm_provider_t  *to;
 
-    d = ctx->conf->dialect;
+    to = ctx->conf->provider;
 
-    if (ngx_llm_stream_is_set(ctx, (u_char *) d->auth_header.p,
-                              d->auth_header.n))
+    if (ngx_llm_stream_is_set(ctx, (u_char *) to->auth_header.p,
+                              to->auth_header.n))
     {
         ctx->key_ours = 1;
         return NGX_OK;
     }
 
     if (ctx->conf->api_key == NULL) {
-        return NGX_OK;
-    }
+        ngx_llm_stream_client_key(ctx, &key);
 
-    if (ngx_http_complex_value(ctx->request, ctx->conf->api_key, &key)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+    } else {
+        if (ngx_http_complex_value(ctx->request, ctx->conf->api_key, &key)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
 
-    ctx->key_ours = 1;
+        ctx->key_ours = 1;
+    }
 
     if (key.len == 0) {
         return NGX_OK;
     }
 
-    n = d->auth_prefix.n + key.len;
+    n = to->auth_prefix.n + key.len;
 
     p = ngx_pnalloc(ctx->request->pool, n);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_memcpy(p, d->auth_prefix.p, d->auth_prefix.n);
-    ngx_memcpy(p + d->auth_prefix.n, key.data, key.len);
+    ngx_memcpy(p, to->auth_prefix.p, to->auth_prefix.n);
+    ngx_memcpy(p + to->auth_prefix.n, key.data, key.len);
 
-    return ngx_llm_stream_line(lines, d->auth_header.p, d->auth_header.n,
+    return ngx_llm_stream_line(lines, to->auth_header.p, to->auth_header.n,
                                p, n);
+}
+
+
+/*
+ * The client's own credential, where it has to change its header: each
+ * dialect's SDK has another one.  Empty when there is none, or when it goes
+ * on as it is.
+ */
+
+static void
+ngx_llm_stream_client_key(ngx_llm_stream_ctx_t *ctx, ngx_str_t *key)
+{
+    ngx_uint_t             i;
+    ngx_table_elt_t       *h;
+    const llm_provider_t  *to;
+
+    static ngx_str_t  names[] = {
+        ngx_string("x-api-key"), ngx_string("x-goog-api-key"),
+        ngx_string("api-key")
+    };
+
+    ngx_str_null(key);
+    to = ctx->conf->provider;
+
+    if (ngx_llm_stream_find_header(ctx->request, to->auth_header.p,
+                                   to->auth_header.n))
+    {
+        return;
+    }
+
+    h = ctx->request->headers_in.authorization;
+
+    if (h && h->value.len > sizeof("Bearer ") - 1
+        && ngx_strncasecmp(h->value.data, (u_char *) "Bearer ",
+                           sizeof("Bearer ") - 1)
+           == 0)
+    {
+        key->data = h->value.data + sizeof("Bearer ") - 1;
+        key->len = h->value.len - (sizeof("Bearer ") - 1);
+        return;
+    }
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        h = ngx_llm_stream_find_header(ctx->request, names[i].data,
+                                       names[i].len);
+        if (h) {
+            *key = h->value;
+            return;
+        }
+    }
+
+    if (ctx->client == &llm_dialect_gemini
+        && ngx_http_arg(ctx->request, (u_char *) "key", 3, key) != NGX_OK)
+    {
+        ngx_str_null(key);
+    }
 }
 
 
@@ -268,43 +365,56 @@ ngx_llm_stream_client_lines(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
 static ngx_uint_t
 ngx_llm_stream_forwards(ngx_llm_stream_ctx_t *ctx, ngx_table_elt_t *h)
 {
-    size_t                n;
-    ngx_uint_t            i;
-    const char           *name;
-    const llm_dialect_t  *d;
+    const llm_provider_t  *to;
 
-    d = ctx->conf->dialect;
+    to = ctx->conf->provider;
 
     if (ctx->conf->api_key == NULL
-        && h->key.len == d->auth_header.n
-        && ngx_strncasecmp(h->key.data, (u_char *) d->auth_header.p,
+        && h->key.len == to->auth_header.n
+        && ngx_strncasecmp(h->key.data, (u_char *) to->auth_header.p,
                            h->key.len)
            == 0)
     {
         return 1;
     }
 
-    for (i = 0; ngx_llm_stream_dropped[i]; i++) {
-        name = ngx_llm_stream_dropped[i];
+    if (ctx->asker != ctx->conf->dialect
+        && ngx_llm_stream_listed(ngx_llm_stream_foreign, &h->key))
+    {
+        return 0;
+    }
+
+    return !ngx_llm_stream_listed(ngx_llm_stream_dropped, &h->key);
+}
+
+
+static ngx_uint_t
+ngx_llm_stream_listed(const char **list, ngx_str_t *key)
+{
+    size_t       n;
+    const char  *name;
+
+    for ( /* void */ ; *list; list++) {
+        name = *list;
         n = ngx_strlen(name);
 
         if (name[n - 1] == '*') {
             n--;
 
-            if (h->key.len < n) {
+            if (key->len < n) {
                 continue;
             }
 
-        } else if (h->key.len != n) {
+        } else if (key->len != n) {
             continue;
         }
 
-        if (ngx_strncasecmp(h->key.data, (u_char *) name, n) == 0) {
-            return 0;
+        if (ngx_strncasecmp(key->data, (u_char *) name, n) == 0) {
+            return 1;
         }
     }
 
-    return 1;
+    return 0;
 }
 
 
@@ -405,18 +515,14 @@ ngx_llm_stream_head(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
 }
 
 
-/*
- * The body: slices of the client's, and between them the new bytes of the
- * plan.  Nothing is copied.
- */
+/* The body: the pieces of the rope.  Nothing is copied. */
 
 static ngx_int_t
 ngx_llm_stream_splice(ngx_llm_stream_ctx_t *ctx, ngx_buf_t *head)
 {
-    size_t         i, k, n, at;
-    u_char        *p;
+    size_t         i;
     ngx_buf_t     *b;
-    llm_edit_t    *e;
+    llm_rope_t    *rope;
     ngx_chain_t   *cl, **ll;
 
     cl = ngx_alloc_chain_link(ctx->request->pool);
@@ -427,27 +533,9 @@ ngx_llm_stream_splice(ngx_llm_stream_ctx_t *ctx, ngx_buf_t *head)
     cl->buf = b = head;
     ctx->request_bufs = cl;
     ll = &cl->next;
-    at = 0;
+    rope = &ctx->writer.rope;
 
-    for (i = 0; i < 2 * ctx->plan.n + 1; i++) {
-
-        k = i / 2;
-
-        if (i % 2) {
-            e = &ctx->plan.edits[k];
-            p = ctx->plan.text.p + e->put_at;
-            n = e->put_n;
-            at = e->at + e->cut;
-
-        } else {
-            p = ctx->body.data + at;
-            n = (k < ctx->plan.n ? ctx->plan.edits[k].at : ctx->body.len)
-                - at;
-        }
-
-        if (n == 0) {
-            continue;
-        }
+    for (i = 0; i < llm_rope_npieces(rope); i++) {
 
         cl = ngx_alloc_chain_link(ctx->request->pool);
         b = ngx_calloc_buf(ctx->request->pool);
@@ -456,8 +544,8 @@ ngx_llm_stream_splice(ngx_llm_stream_ctx_t *ctx, ngx_buf_t *head)
             return NGX_ERROR;
         }
 
-        b->start = b->pos = p;
-        b->end = b->last = p + n;
+        b->start = b->pos = (u_char *) llm_rope_bytes(rope, i);
+        b->end = b->last = b->pos + llm_rope_pieces(rope)[i].n;
         b->memory = 1;
 
         cl->buf = b;

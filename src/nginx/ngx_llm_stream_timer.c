@@ -179,7 +179,7 @@ ngx_llm_stream_due(ngx_llm_stream_ctx_t *ctx, ngx_msec_int_t *left)
                               llcf->gate_timeout, &due, left);
     }
 
-    if (ctx->a.open && ctx->client->framing == LLM_FRAMING_SSE) {
+    if (ctx->a.open && ngx_llm_stream_comments(ctx)) {
         ngx_llm_stream_due_at(ngx_llm_stream_due_heartbeat, ctx->written_at,
                               llcf->heartbeat, &due, left);
     }

@@ -1,17 +1,20 @@
 /*
  * Where to: the URL of llm_stream, static or with variables.  A URL without
- * a path gets the dialect's own.  The client's path and arguments never go
+ * a path gets the provider's own.  The client's path and arguments never go
  * upstream.
  */
 
 #include "ngx_llm_stream.h"
 
 
+static ngx_int_t ngx_llm_stream_eval_variables(ngx_llm_stream_ctx_t *ctx,
+    ngx_str_t *uri);
 static ngx_int_t ngx_llm_stream_schema(ngx_str_t *url, size_t *add,
     in_port_t *port, ngx_uint_t *ssl);
 static void ngx_llm_stream_host(ngx_url_t *u, ngx_str_t *host);
-static ngx_int_t ngx_llm_stream_set_uri(ngx_pool_t *pool, ngx_url_t *u,
-    const llm_dialect_t *dialect, ngx_str_t *uri);
+static ngx_int_t ngx_llm_stream_own_path(ngx_llm_stream_ctx_t *ctx,
+    ngx_str_t *args);
+static u_char *ngx_llm_stream_escape(u_char *p, ngx_str_t *model);
 static ngx_int_t ngx_llm_stream_resolved(ngx_llm_stream_ctx_t *ctx,
     ngx_url_t *u, in_port_t port);
 
@@ -52,22 +55,41 @@ ngx_llm_stream_url(ngx_conf_t *cf, ngx_llm_stream_loc_conf_t *llcf,
 
     llcf->schema.len = add;
     llcf->schema.data = url->data;
+    llcf->uri = u.uri;
     ngx_llm_stream_host(&u, &llcf->host);
-
-    if (ngx_llm_stream_set_uri(cf->pool, &u, llcf->dialect, &llcf->uri)
-        != NGX_OK)
-    {
-        return NGX_CONF_ERROR;
-    }
 
     return NGX_CONF_OK;
 }
 
 
-/* At request time.  NGX_ERROR was logged. */
+/* At request time.  NGX_OK, or a status; what is wrong was logged. */
 
 ngx_int_t
 ngx_llm_stream_eval_url(ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_str_t  uri;
+
+    if (ctx->conf->url == NULL) {
+        uri = ctx->conf->uri;
+        ctx->host = ctx->conf->host;
+        ctx->request->upstream->schema = ctx->conf->schema;
+        ctx->request->upstream->ssl = ctx->conf->ssl;
+
+    } else if (ngx_llm_stream_eval_variables(ctx, &uri) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (uri.len && uri.data[0] == '/') {
+        ctx->uri = uri;
+        return NGX_OK;
+    }
+
+    return ngx_llm_stream_own_path(ctx, &uri);
+}
+
+
+static ngx_int_t
+ngx_llm_stream_eval_variables(ngx_llm_stream_ctx_t *ctx, ngx_str_t *uri)
 {
     size_t                add;
     in_port_t             port;
@@ -77,14 +99,6 @@ ngx_llm_stream_eval_url(ngx_llm_stream_ctx_t *ctx)
     ngx_http_request_t   *r;
 
     r = ctx->request;
-
-    if (ctx->conf->url == NULL) {
-        ctx->host = ctx->conf->host;
-        ctx->uri = ctx->conf->uri;
-        r->upstream->schema = ctx->conf->schema;
-        r->upstream->ssl = ctx->conf->ssl;
-        return NGX_OK;
-    }
 
     if (ngx_http_complex_value(r, ctx->conf->url, &url) != NGX_OK) {
         return NGX_ERROR;
@@ -117,13 +131,8 @@ ngx_llm_stream_eval_url(ngx_llm_stream_ctx_t *ctx)
     r->upstream->schema.data = url.data;
     r->upstream->ssl = ssl;
 
+    *uri = u.uri;
     ngx_llm_stream_host(&u, &ctx->host);
-
-    if (ngx_llm_stream_set_uri(r->pool, &u, ctx->conf->dialect, &ctx->uri)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
 
     return ngx_llm_stream_resolved(ctx, &u, port);
 }
@@ -170,37 +179,111 @@ ngx_llm_stream_host(ngx_url_t *u, ngx_str_t *host)
 }
 
 
+/*
+ * The URL has no path: the provider's own for what is asked, with the model
+ * in its place, and "?key=value" behind it if the URL has that.
+ */
+
 static ngx_int_t
-ngx_llm_stream_set_uri(ngx_pool_t *pool, ngx_url_t *u,
-    const llm_dialect_t *dialect, ngx_str_t *uri)
+ngx_llm_stream_own_path(ngx_llm_stream_ctx_t *ctx, ngx_str_t *args)
 {
-    size_t       n;
-    u_char      *p;
-    llm_slice_t  path;
+    u_char                *p;
+    ngx_str_t              before, after, model = ngx_string("{model}");
+    const llm_slice_t     *path;
+    const llm_provider_t  *provider;
 
-    path = dialect->path;
+    provider = ctx->conf->provider;
+    path = &provider->path;
 
-    if (u->uri.len && u->uri.data[0] == '/') {
-        *uri = u->uri;
-        return NGX_OK;
+    if (!ctx->ask_stream && provider->answer_path.p) {
+        path = &provider->answer_path;
+
+    } else if (ctx->array && ctx->client == ctx->conf->dialect
+               && provider->array_path.p)
+    {
+        path = &provider->array_path;
     }
 
-    /* no path: the dialect's own, and "?key=value" after it if given */
+    before.data = (u_char *) path->p;
+    before.len = path->n;
 
-    n = path.n + u->uri.len;
+    p = ngx_strnstr(before.data, (char *) model.data, before.len);
 
-    p = ngx_pnalloc(pool, n);
-    if (p == NULL) {
-        return NGX_ERROR;
+    if (p) {
+        if (ctx->model.len == 0) {
+            return ngx_llm_stream_refuse(ctx, LLM_FAULT_BAD_REQUEST, "model");
+        }
+
+        before.len = p - before.data;
     }
 
-    uri->data = p;
-    uri->len = n;
+    after.data = before.data + before.len + (p ? model.len : 0);
+    after.len = path->n - (after.data - before.data);
 
-    p = ngx_cpymem(p, path.p, path.n);
-    ngx_memcpy(p, u->uri.data, u->uri.len);
+    ctx->uri.data = ngx_pnalloc(ctx->request->pool, before.len + after.len
+                                + args->len + 3 * ctx->model.len);
+    if (ctx->uri.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = ngx_cpymem(ctx->uri.data, before.data, before.len);
+
+    if (after.data != before.data + before.len) {
+        p = ngx_llm_stream_escape(p, &ctx->model);
+    }
+
+    p = ngx_cpymem(p, after.data, after.len);
+
+    if (args->len) {
+        *p++ = ngx_strlchr(before.data, before.data + path->n, '?') ? '&'
+                                                                    : '?';
+        p = ngx_cpymem(p, args->data + 1, args->len - 1);
+    }
+
+    ctx->uri.len = p - ctx->uri.data;
 
     return NGX_OK;
+}
+
+
+/*
+ * A model's name as one segment of a path: whoever chose it cannot choose
+ * another path.  Gemini's clients may name a model "models/x".
+ */
+
+static u_char *
+ngx_llm_stream_escape(u_char *p, ngx_str_t *model)
+{
+    u_char   c;
+    size_t   i;
+
+    static u_char  hex[] = "0123456789ABCDEF";
+
+    i = 0;
+
+    if (model->len > sizeof("models/") - 1
+        && ngx_strncmp(model->data, "models/", sizeof("models/") - 1) == 0)
+    {
+        i = sizeof("models/") - 1;
+    }
+
+    for ( /* void */ ; i < model->len; i++) {
+        c = model->data[i];
+
+        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+            || (c >= '0' && c <= '9') || c == '-' || c == '_'
+            || (c == '.' && model->len > 2) || c == '~')
+        {
+            *p++ = c;
+            continue;
+        }
+
+        *p++ = '%';
+        *p++ = hex[c >> 4];
+        *p++ = hex[c & 0xf];
+    }
+
+    return p;
 }
 
 

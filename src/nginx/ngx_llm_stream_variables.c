@@ -315,7 +315,7 @@ ngx_llm_stream_word(ngx_llm_stream_ctx_t *ctx, uintptr_t data, ngx_str_t *s)
         break;
 
     case ngx_llm_stream_var_upstream:
-        slice = ctx->conf->dialect->name;
+        slice = ctx->conf->provider->name;
         break;
 
     case ngx_llm_stream_var_tokens_source:

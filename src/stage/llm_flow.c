@@ -8,6 +8,7 @@
  */
 
 #include "llm_flow.h"
+#include "llm_encode.h"
 #include "llm_json.h"
 #include "llm_utf8.h"
 
@@ -19,10 +20,49 @@
 static llm_rc_t  llm_flow_emit(void *ctx, const llm_event_t *ev);
 
 
+/* The client gets one answer: events are gathered, END writes it. */
+static void
+llm_flow_answer_event(llm_encoder_t *e, void *state, const llm_event_t *ev)
+{
+    llm_flow_t  *f;
+
+    f = state;
+
+    if (ev->type != LLM_EV_END) {
+        llm_answer_event(e, &f->answer, ev);
+        return;
+    }
+
+    if (e->rc == LLM_OK) {
+        f->conf.client->write_answer(e, &f->answer);
+    }
+}
+
+
+/* n zeroed bytes at *p; nothing for 0. */
+static llm_rc_t
+llm_flow_alloc(llm_flow_t *f, void **p, size_t n)
+{
+    if (n == 0) {
+        return LLM_OK;
+    }
+
+    *p = f->conf.alloc.resize(f->conf.alloc.ctx, NULL, 0, n);
+    if (*p == NULL) {
+        return LLM_NOMEM;
+    }
+
+    memset(*p, 0, n);
+
+    return LLM_OK;
+}
+
+
 llm_rc_t
 llm_flow_init(llm_flow_t *f, const llm_flow_conf_t *conf, llm_out_t *out)
 {
-    size_t  size;
+    llm_rc_t       rc;
+    llm_framing_t  framing;
 
     memset(f, 0, sizeof(llm_flow_t));
 
@@ -30,68 +70,81 @@ llm_flow_init(llm_flow_t *f, const llm_flow_conf_t *conf, llm_out_t *out)
     f->out = out;
     f->error.retry_after = -1;
 
+    framing = conf->array_out ? LLM_FRAMING_ARRAY : conf->client->framing;
+
     f->same = conf->upstream == conf->client;
-    f->passing = f->same && !conf->answer_in == !conf->answer_out;
+    f->passing = f->same && !conf->answer_in == !conf->answer_out
+                 && (conf->answer_out || conf->framing == framing);
 
     llm_measure_init(&f->measure);
-    llm_sse_init(&f->sse, &conf->alloc, conf->max_event);
+    llm_answer_init(&f->answer);
+    llm_framer_init(&f->framer, conf->framing, &conf->alloc,
+                    conf->max_event);
 
     f->decoder.emit = llm_flow_emit;
     f->decoder.ctx = f;
+    f->decoder.alloc = conf->alloc;
 
     f->encoder.out = out;
     f->encoder.alloc = conf->alloc;
     f->encoder.max_response = conf->max_response;
     f->encoder.usage = conf->usage;
+    f->encoder.array = conf->array_out;
     f->encoder.now = conf->now;
 
-    f->encode = conf->client->encode;
-    size = conf->client->stream_size;
+    rc = llm_flow_alloc(f, &f->decoder.state, conf->upstream->decode_size);
 
-    if (conf->answer_out) {
-        f->encode = conf->client->answer;
-        size = conf->client->answer_size;
+    if (rc != LLM_OK) {
+        return rc;
     }
 
-    if (size == 0) {
+    if (conf->answer_out) {
+        f->encode = llm_flow_answer_event;
+        f->state = f;
         return LLM_OK;
     }
 
-    f->state = conf->alloc.resize(conf->alloc.ctx, NULL, 0, size);
-    if (f->state == NULL) {
-        return LLM_NOMEM;
-    }
+    f->encode = conf->client->encode;
 
-    memset(f->state, 0, size);
-
-    return LLM_OK;
+    return llm_flow_alloc(f, &f->state, conf->client->stream_size);
 }
 
 
 void
 llm_flow_free(llm_flow_t *f)
 {
-    size_t                size;
-    const llm_dialect_t  *client;
-    void                (*drop)(llm_encoder_t *e, void *state);
+    const llm_alloc_t    *a;
+    const llm_dialect_t  *client, *upstream;
 
+    a = &f->conf.alloc;
     client = f->conf.client;
-    size = f->conf.answer_out ? client->answer_size : client->stream_size;
-    drop = f->conf.answer_out ? client->answer_drop : client->stream_drop;
+    upstream = f->conf.upstream;
 
-    if (f->state != NULL) {
-        if (drop != NULL) {
-            drop(&f->encoder, f->state);
+    if (f->decoder.state != NULL) {
+        if (upstream->decode_drop != NULL) {
+            upstream->decode_drop(&f->decoder);
         }
 
-        (void) f->conf.alloc.resize(f->conf.alloc.ctx, f->state, size, 0);
-        f->state = NULL;
+        (void) a->resize(a->ctx, f->decoder.state, upstream->decode_size, 0);
+        f->decoder.state = NULL;
     }
 
-    llm_sse_free(&f->sse);
-    llm_block_free(&f->said, &f->conf.alloc);
-    llm_block_free(&f->body, &f->conf.alloc);
-    llm_block_free(&f->fixed, &f->conf.alloc);
+    if (f->state != NULL && !f->conf.answer_out) {
+        if (client->stream_drop != NULL) {
+            client->stream_drop(&f->encoder, f->state);
+        }
+
+        (void) a->resize(a->ctx, f->state, client->stream_size, 0);
+    }
+
+    f->state = NULL;
+
+    llm_answer_free(&f->encoder, &f->answer);
+    llm_framer_free(&f->framer);
+    llm_block_free(&f->decoder.scratch, a);
+    llm_block_free(&f->said, a);
+    llm_block_free(&f->body, a);
+    llm_block_free(&f->fixed, a);
 }
 
 
@@ -112,9 +165,17 @@ llm_flow_check(llm_flow_t *f)
         return LLM_OK;
     }
 
-    return llm_flow_fault(f, f->encoder.rc == LLM_TOO_BIG
-                             ? LLM_FAULT_RESPONSE_TOO_LARGE
-                             : LLM_FAULT_INTERNAL);
+    switch (f->encoder.rc) {
+
+    case LLM_TOO_BIG:
+        return llm_flow_fault(f, LLM_FAULT_RESPONSE_TOO_LARGE);
+
+    case LLM_INVALID:
+        return llm_flow_fault(f, LLM_FAULT_INVALID_EVENT);
+
+    default:
+        return llm_flow_fault(f, LLM_FAULT_INTERNAL);
+    }
 }
 
 
@@ -149,7 +210,7 @@ llm_flow_flush(llm_flow_t *f)
 
 /* An event goes out as it came. */
 static inline llm_rc_t
-llm_flow_pass(llm_flow_t *f, const llm_sse_event_t *ev)
+llm_flow_pass(llm_flow_t *f, const llm_framed_t *ev)
 {
     if (ev->in_input) {
 
@@ -172,7 +233,11 @@ llm_flow_pass(llm_flow_t *f, const llm_sse_event_t *ev)
         return LLM_FAILED;
     }
 
-    llm_sse_write_raw(f->out, ev);
+    if (f->conf.array_out) {
+        llm_frame_open(&f->encoder, LLM_FRAMING_ARRAY, NULL);
+    }
+
+    llm_framer_write_raw(&f->framer, f->out, ev);
 
     return llm_flow_check(f);
 }
@@ -219,7 +284,7 @@ llm_flow_block_full(llm_out_t *out)
 
 /* Appends the block of ev, as it would be passed on, to b. */
 static llm_rc_t
-llm_flow_block(llm_flow_t *f, llm_block_t *b, const llm_sse_event_t *ev)
+llm_flow_block(llm_flow_t *f, llm_block_t *b, const llm_framed_t *ev)
 {
     llm_rc_t   rc;
     llm_out_t  out;
@@ -235,7 +300,7 @@ llm_flow_block(llm_flow_t *f, llm_block_t *b, const llm_sse_event_t *ev)
     out.ctx = NULL;
     out.failed = 0;
 
-    llm_sse_write_raw(&out, ev);
+    llm_framer_write_raw(&f->framer, &out, ev);
 
     b->n = (size_t) (out.pos - b->p);
 
@@ -312,7 +377,8 @@ llm_flow_emit(void *ctx, const llm_event_t *ev)
         break;
 
     case LLM_EV_TEXT: case LLM_EV_REASONING: case LLM_EV_REFUSAL:
-    case LLM_EV_TOOL_CALL: case LLM_EV_LOGPROBS: case LLM_EV_FINISH:
+    case LLM_EV_TOOL_CALL: case LLM_EV_LOGPROBS: case LLM_EV_CITATION:
+    case LLM_EV_FINISH:
         llm_flow_track(f, ev);
         break;
 
@@ -336,7 +402,16 @@ llm_flow_emit(void *ctx, const llm_event_t *ev)
 static llm_rc_t
 llm_flow_end(llm_flow_t *f)
 {
-    llm_event_t  ev;
+    llm_event_t         ev;
+    const llm_slice_t  *last;
+
+    if (f->passing) {
+        last = &f->conf.client->terminator;
+        llm_out(f->out, last->p, last->n);
+        llm_frame_end(&f->encoder);
+
+        return llm_flow_check(f);
+    }
 
     memset(&ev, 0, sizeof(llm_event_t));
 
@@ -351,7 +426,7 @@ llm_flow_end(llm_flow_t *f)
 
 /* Makes an event of well-formed UTF-8 of one that is not. */
 static llm_rc_t
-llm_flow_repair(llm_flow_t *f, llm_sse_event_t *ev)
+llm_flow_repair(llm_flow_t *f, llm_framed_t *ev)
 {
     size_t    raw;
     llm_rc_t  rc;
@@ -384,7 +459,7 @@ llm_flow_repair(llm_flow_t *f, llm_sse_event_t *ev)
 
 /* A frame that is not the dialect's JSON. */
 static llm_rc_t
-llm_flow_invalid(llm_flow_t *f, const llm_sse_event_t *ev)
+llm_flow_invalid(llm_flow_t *f, const llm_framed_t *ev)
 {
     if (!f->passing) {
         return llm_flow_fault(f, LLM_FAULT_INVALID_EVENT);
@@ -398,7 +473,7 @@ llm_flow_invalid(llm_flow_t *f, const llm_sse_event_t *ev)
 
 /* The end of a frame that was decoded with rc. */
 static llm_rc_t
-llm_flow_decoded(llm_flow_t *f, const llm_sse_event_t *ev,
+llm_flow_decoded(llm_flow_t *f, const llm_framed_t *ev,
     const llm_frame_t *frame, llm_rc_t rc)
 {
     f->frames++;
@@ -455,7 +530,7 @@ llm_flow_whole(const llm_flow_t *f, const llm_u8 *p, size_t n)
  * line, so it counts only when it is whole.  LLM_OK, LLM_DONE, LLM_FAILED.
  */
 static llm_rc_t
-llm_flow_frame(llm_flow_t *f, llm_sse_event_t *ev, unsigned tail)
+llm_flow_frame(llm_flow_t *f, llm_framed_t *ev, unsigned tail)
 {
     unsigned     check, cut;
     llm_rc_t     rc;
@@ -512,12 +587,33 @@ llm_flow_gather(llm_flow_t *f, const llm_u8 *p, size_t n)
 }
 
 
-/* A first byte that no event stream of a provider has, but a JSON document
- * or a page: not a stream that was cut, but none. */
+/* A first byte that no stream of a provider has, but a page or, where events
+ * are expected, a JSON document: not a stream that was cut, but none. */
 static inline unsigned
-llm_flow_is_odd(llm_u8 c)
+llm_flow_is_odd(const llm_flow_t *f, llm_u8 c)
 {
-    return c == '{' || c == '[' || c == '<' || c == ' ' || c == '\0';
+    return c == '<' || c == '\0'
+           || (f->conf.framing == LLM_FRAMING_SSE
+               && (c == '{' || c == '[' || c == ' '));
+}
+
+
+/* The framer could not go on. */
+static llm_rc_t
+llm_flow_unframed(llm_flow_t *f, llm_rc_t rc)
+{
+    switch (rc) {
+
+    case LLM_TOO_BIG:
+        return llm_flow_fault(f, LLM_FAULT_EVENT_TOO_LARGE);
+
+    case LLM_INVALID:
+        return llm_flow_fault(f, f->frames == 0 ? LLM_FAULT_INVALID_STREAM
+                                                : LLM_FAULT_INVALID_EVENT);
+
+    default:
+        return llm_flow_fault(f, LLM_FAULT_INTERNAL);
+    }
 }
 
 
@@ -525,7 +621,7 @@ llm_rc_t
 llm_flow_feed(llm_flow_t *f, const llm_u8 *p, size_t n, int64_t now_ms)
 {
     llm_rc_t         rc, framed;
-    llm_sse_event_t  ev;
+    llm_framed_t  ev;
 
     if (f->fault != LLM_FAULT_NONE) {
         return LLM_FAILED;
@@ -539,7 +635,7 @@ llm_flow_feed(llm_flow_t *f, const llm_u8 *p, size_t n, int64_t now_ms)
 
     if (!f->any && n != 0) {
         f->any = 1;
-        f->odd = llm_flow_is_odd(p[0]);
+        f->odd = llm_flow_is_odd(f, p[0]);
     }
 
     if (f->conf.answer_in) {
@@ -547,19 +643,17 @@ llm_flow_feed(llm_flow_t *f, const llm_u8 *p, size_t n, int64_t now_ms)
     }
 
     rc = LLM_OK;
-    llm_sse_feed(&f->sse, p, n);
+    llm_framer_feed(&f->framer, p, n);
 
     while (rc == LLM_OK) {
-        framed = llm_sse_next(&f->sse, &ev);
+        framed = llm_framer_next(&f->framer, &ev);
 
         if (framed == LLM_AGAIN) {
             break;
         }
 
         rc = framed == LLM_OK ? llm_flow_frame(f, &ev, 0)
-             : llm_flow_fault(f, framed == LLM_TOO_BIG
-                                 ? LLM_FAULT_EVENT_TOO_LARGE
-                                 : LLM_FAULT_INTERNAL);
+                              : llm_flow_unframed(f, framed);
     }
 
     if (f->run_n != 0 && llm_flow_flush(f) != LLM_OK) {
@@ -666,27 +760,21 @@ static llm_rc_t
 llm_flow_tail(llm_flow_t *f)
 {
     llm_rc_t         rc;
-    llm_sse_event_t  ev;
+    llm_framed_t  ev;
 
-    rc = llm_sse_finish(&f->sse, &ev);
+    rc = llm_framer_finish(&f->framer, &ev);
 
     switch (rc) {
 
     case LLM_OK:
-        rc = llm_flow_frame(f, &ev, 1);
-        break;
+        return llm_flow_frame(f, &ev, 1);
 
     case LLM_DONE:
         return LLM_OK;
 
-    case LLM_TOO_BIG:
-        return llm_flow_fault(f, LLM_FAULT_EVENT_TOO_LARGE);
-
     default:
-        return llm_flow_fault(f, LLM_FAULT_INTERNAL);
+        return llm_flow_unframed(f, rc);
     }
-
-    return rc;
 }
 
 
@@ -722,7 +810,7 @@ llm_flow_eof(llm_flow_t *f, llm_eof_t how)
         return llm_flow_fault(f, LLM_FAULT_INVALID_STREAM);
     }
 
-    if (how == LLM_EOF_BROKEN || !f->finish) {
+    if (how == LLM_EOF_BROKEN || !f->finish || llm_framer_cut(&f->framer)) {
         return llm_flow_fault(f, LLM_FAULT_TRUNCATED);
     }
 

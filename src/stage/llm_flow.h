@@ -10,16 +10,18 @@
 #define LLM_FLOW_H
 
 #include "llm_dialect.h"
-#include "llm_sse.h"
 #include "llm_stage_measure.h"
 
 
 typedef struct {
     const llm_dialect_t  *upstream;
     const llm_dialect_t  *client;
+    llm_framing_t         framing;      /* of the upstream's stream */
     unsigned              answer_in;    /* the upstream sends one JSON answer,
                                            not a stream */
     unsigned              answer_out;   /* the client gets one answer */
+    unsigned              array_out;    /* the client's stream is a JSON
+                                           array, not its dialect's framing */
     unsigned              hide_usage;   /* same dialect: withhold a chunk that
                                            holds nothing but usage (we asked
                                            for it, the client did not) */
@@ -66,19 +68,20 @@ typedef struct {
     llm_block_t           said;
 
     /* private */
-    llm_sse_t             sse;
+    llm_framer_t          framer;
     llm_decoder_t         decoder;
     llm_encoder_t         encoder;
     void                (*encode)(llm_encoder_t *e, void *state,
                                   const llm_event_t *ev);
     void                 *state;        /* the encoder's */
+    llm_answer_t          answer;       /* gathered, when answer_out */
     llm_block_t           body;         /* a JSON answer, as it comes in */
     llm_block_t           fixed;        /* a frame with its UTF-8 repaired */
     int64_t               now_ms;
     uint64_t              seen[2];      /* choices, one bit each */
     uint64_t              finished[2];
     llm_slice_t           data;         /* of the frame that is decoded */
-    const llm_sse_event_t *event;       /* its block, if it has one */
+    const llm_framed_t   *event;       /* its block, if it has one */
     size_t                said_block;   /* bytes of the block in `said`, its
                                            data follows */
     const llm_u8         *run;          /* blocks of the input that go out
@@ -132,6 +135,10 @@ llm_rc_t llm_flow_fail(llm_flow_t *f, llm_fault_t fault);
 /* Writes the body of the HTTP error for f->fault in the client's dialect
  * (the upstream's own JSON when both dialects are the same). */
 void llm_flow_error_body(llm_flow_t *f, llm_out_t *out);
+
+/* An error of a provider in the words and with the status that a client of
+ * another dialect knows; the class is err's. */
+void llm_flow_carry_error(llm_error_t *err);
 
 /* The HTTP status for f->fault: the upstream's own (400..599) when it said
  * one (a number, or a code or type that maps to one), else the fault's. */

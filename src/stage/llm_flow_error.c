@@ -5,6 +5,8 @@
 
 #include "llm_flow.h"
 #include "llm_encode.h"
+#include "llm_error.h"
+#include "llm_json.h"
 
 
 /* characters of an upstream's message that another dialect is told */
@@ -24,6 +26,36 @@ llm_flow_secret(const llm_flow_t *f)
 }
 
 
+void
+llm_flow_carry_error(llm_error_t *err)
+{
+    const llm_error_words_t  *words;
+
+    if (err->cls == LLM_ERROR_UNKNOWN) {
+        return;
+    }
+
+    words = llm_error_words(err->cls);
+
+    if (err->type.p == NULL
+        || llm_json_eq(&err->type, (const char *) words->anthropic_type.p,
+                       words->anthropic_type.n))
+    {
+        err->type = words->openai_type;
+    }
+
+    if (err->code.p == NULL) {
+        err->code = words->openai_code;
+    }
+
+    /* Gemini says 400 of a bad key */
+
+    if (err->status == 400 && err->cls == LLM_ERROR_AUTH) {
+        err->status = words->status;
+    }
+}
+
+
 /* What the client is told of f->fault. */
 static void
 llm_flow_error(const llm_flow_t *f, llm_error_t *err)
@@ -39,6 +71,7 @@ llm_flow_error(const llm_flow_t *f, llm_error_t *err)
     err->message = info->message;
     err->status = llm_flow_status(f);
     err->retry_after = -1;
+    llm_error_classify(err);
 
     if (f->fault != LLM_FAULT_UPSTREAM_ERROR || llm_flow_secret(f)) {
         return;
@@ -46,6 +79,7 @@ llm_flow_error(const llm_flow_t *f, llm_error_t *err)
 
     err->retry_after = f->error.retry_after;
     err->param = f->error.param;
+    err->cls = f->error.cls;
 
     if (f->error.type.n != 0) {
         err->type = f->error.type;
@@ -57,6 +91,10 @@ llm_flow_error(const llm_flow_t *f, llm_error_t *err)
 
     if (f->error.message.n != 0) {
         err->message = llm_slice_first(&f->error.message, LLM_FLOW_MESSAGE);
+    }
+
+    if (!f->same) {
+        llm_flow_carry_error(err);
     }
 }
 
@@ -87,7 +125,13 @@ llm_flow_fail(llm_flow_t *f, llm_fault_t fault)
     if (f->passing && f->fault == LLM_FAULT_UPSTREAM_ERROR
         && f->said_block != 0 && !llm_flow_secret(f))
     {
+        if (f->conf.array_out) {
+            llm_frame_open(&f->encoder, LLM_FRAMING_ARRAY, NULL);
+        }
+
         llm_out(f->out, f->said.p, f->said_block);
+        llm_frame_end(&f->encoder);
+
         return f->out->failed ? LLM_FAILED : LLM_OK;
     }
 
@@ -120,7 +164,7 @@ llm_flow_error_body(llm_flow_t *f, llm_out_t *out)
 
         /* an event of type "error" may hold anything */
 
-        if (f->conf.upstream->decode_error(&data, &err) == LLM_OK) {
+        if (llm_error_read(&data, &err) == LLM_OK) {
             llm_out(out, data.p, data.n);
             return;
         }
@@ -135,8 +179,16 @@ llm_flow_error_body(llm_flow_t *f, llm_out_t *out)
 int
 llm_flow_status(const llm_flow_t *f)
 {
+    llm_error_t  err;
+
     if (f->fault == LLM_FAULT_UPSTREAM_ERROR && f->error.status != 0) {
-        return f->error.status;
+        err = f->error;
+
+        if (!f->same) {
+            llm_flow_carry_error(&err);
+        }
+
+        return err.status;
     }
 
     return llm_fault_info(f->fault)->status;

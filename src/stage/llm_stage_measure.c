@@ -17,7 +17,7 @@ llm_measure_init(llm_measure_t *m)
 {
     memset(m, 0, sizeof(llm_measure_t));
 
-    m->usage = (llm_usage_t) { -1, -1, -1, -1, -1 };
+    m->usage = llm_usage_none;
 }
 
 
@@ -110,7 +110,7 @@ llm_measure(llm_measure_t *m, const llm_event_t *ev, int64_t now)
         break;
 
     case LLM_EV_USAGE:
-        m->usage = *ev->usage;
+        llm_usage_merge(&m->usage, ev->usage);
         m->has_usage = 1;
         break;
 

@@ -8,6 +8,14 @@
 
 static const llm_dialect_t *const  llm_dialects[] = {
     &llm_dialect_openai,
+    &llm_dialect_completions,
+    &llm_dialect_responses,
+    &llm_dialect_anthropic,
+    &llm_dialect_gemini,
+    &llm_dialect_ollama,
+    &llm_dialect_generate,
+    &llm_dialect_flowise,
+    &llm_dialect_cohere,
     &llm_dialect_simple,
     &llm_dialect_typed,
     &llm_dialect_text

@@ -91,6 +91,27 @@ llm_write_gathered(llm_out_t *out, const llm_block_t *b)
 }
 
 
+void
+llm_write_block(llm_out_t *out, const llm_block_t *b)
+{
+    llm_out_lit(out, "\"");
+    llm_write_gathered(out, b);
+    llm_out_lit(out, "\"");
+}
+
+
+void
+llm_write_opening(llm_out_t *out, unsigned n, const char *opening)
+{
+    if (n != 0) {
+        llm_out_lit(out, ",");
+        return;
+    }
+
+    llm_out(out, opening, strlen(opening));
+}
+
+
 llm_slice_t
 llm_finish_word(const llm_event_t *ev)
 {
@@ -114,6 +135,33 @@ llm_finish_word(const llm_event_t *ev)
     default:
         return ev->text;
     }
+}
+
+
+static void
+llm_usage_take(int64_t *to, int64_t from)
+{
+    if (from >= 0) {
+        *to = from;
+    }
+}
+
+
+void
+llm_usage_merge(llm_usage_t *u, const llm_usage_t *said)
+{
+    llm_usage_take(&u->input, said->input);
+    llm_usage_take(&u->output, said->output);
+    llm_usage_take(&u->cached, said->cached);
+    llm_usage_take(&u->reasoning, said->reasoning);
+
+    /* a total that was said before the rest is no longer one */
+
+    if (said->input >= 0 || said->output >= 0 || said->total >= 0) {
+        u->total = said->total;
+    }
+
+    llm_usage_take(&u->cache_write, said->cache_write);
 }
 
 
@@ -154,9 +202,15 @@ llm_write_usage(llm_out_t *out, const llm_usage_t *u, unsigned details)
     llm_out_lit(out, ",\"total_tokens\":");
     llm_write_count(out, total);
 
-    if (details && u->cached >= 0) {
+    if (details && (u->cached >= 0 || u->cache_write >= 0)) {
         llm_out_lit(out, ",\"prompt_tokens_details\":{\"cached_tokens\":");
-        llm_write_int(out, u->cached);
+        llm_write_int(out, u->cached >= 0 ? u->cached : 0);
+
+        if (u->cache_write >= 0) {
+            llm_out_lit(out, ",\"cache_write_tokens\":");
+            llm_write_int(out, u->cache_write);
+        }
+
         llm_out_lit(out, "}");
     }
 

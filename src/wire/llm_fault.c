@@ -122,6 +122,10 @@ static const llm_fault_info_t  llm_faults[LLM_FAULT_MAX] = {
         "The request is not valid.",
         "invalid_request_error", "rejected", 400),
 
+    [LLM_FAULT_UNSUPPORTED] = llm_fault_row("unsupported_parameter",
+        "The provider cannot do what the request asks.",
+        "invalid_request_error", "rejected", 400),
+
     [LLM_FAULT_TOO_LARGE] = llm_fault_row("request_too_large",
         "The request body is larger than this server accepts.",
         "invalid_request_error", "rejected", 413),

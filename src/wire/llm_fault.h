@@ -45,6 +45,8 @@ typedef enum {
     /* the client's doing */
     LLM_FAULT_BAD_JSON,             /* invalid_json, 400 */
     LLM_FAULT_BAD_REQUEST,          /* invalid_request, 400; names a member */
+    LLM_FAULT_UNSUPPORTED,          /* unsupported_parameter, 400; names what
+                                       the provider cannot do */
     LLM_FAULT_TOO_LARGE,            /* request_too_large, 413 */
     LLM_FAULT_METHOD,               /* method_not_allowed, 405 */
     LLM_FAULT_UNAUTHORIZED,         /* unauthorized, 401/403 */

@@ -443,7 +443,7 @@ llm_json_close(llm_json_t *j, const llm_u8 *p, llm_json_type_t type)
 
 /* A value that starts with the byte at p, p < end. */
 static inline llm_json_type_t
-llm_json_value(llm_json_t *j, const llm_u8 *p, const llm_u8 *end)
+llm_json_begin(llm_json_t *j, const llm_u8 *p, const llm_u8 *end)
 {
     llm_u8  c;
 
@@ -521,7 +521,7 @@ llm_json_item(llm_json_t *j, const llm_u8 *p, const llm_u8 *end)
     }
 
     if (j->state != (LLM_JSON_IN_OBJ | LLM_JSON_AFTER)) {
-        return llm_json_value(j, p, end);
+        return llm_json_begin(j, p, end);
     }
 
     if (*p != '"') {
@@ -553,7 +553,7 @@ llm_json_next(llm_json_t *j)
     /* by frequency: after a name, after a member, after a bracket */
 
     if ((state & LLM_JSON_WHERE) == LLM_JSON_VALUE) {
-        return llm_json_value(j, p, end);
+        return llm_json_begin(j, p, end);
     }
 
     if (*p == ',' && (state & LLM_JSON_AFTER) && state != LLM_JSON_AFTER) {
@@ -578,7 +578,7 @@ llm_json_next(llm_json_t *j)
 
     case LLM_JSON_IN_ARR | LLM_JSON_FIRST:
         if (*p != ']') {
-            return llm_json_value(j, p, end);
+            return llm_json_begin(j, p, end);
         }
 
         /* fall through */

@@ -80,6 +80,27 @@ llm_json_eq(const llm_slice_t *tok, const char *s, size_t n)
 #define llm_json_is(tok, lit)  llm_json_eq(tok, lit, sizeof(lit) - 1)
 
 /*
+ * Walking over a document that was validated before, or is while walking:
+ * the value that comes next is the inside of a string, or the bytes of any
+ * other value; its type as llm_json_skip() gives it.
+ */
+llm_json_type_t llm_json_value(llm_json_t *j, llm_slice_t *v);
+
+/* The next member of the object that j stands in: its name, its value as
+ * above, and the value's type.  0 at the object's end. */
+int llm_json_member(llm_json_t *j, llm_slice_t *key, llm_slice_t *v,
+    llm_json_type_t *type);
+
+/* The next element of the array that j stands in, likewise; 0 at its end. */
+int llm_json_element(llm_json_t *j, llm_slice_t *v, llm_json_type_t *type);
+
+/* Starts to read an array or an object: j stands behind its first bracket. */
+void llm_json_reopen(llm_json_t *j, const llm_slice_t *raw);
+
+/* Goes into the next object of the array that j stands in; 0 at its end. */
+int llm_json_object(llm_json_t *j);
+
+/*
  * Decodes the inside of a JSON string into dst, which has room for n bytes
  * (the result is never longer than the input) and may be p itself.  Lone
  * surrogates become U+FFFD.  Returns the length.

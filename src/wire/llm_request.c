@@ -3,9 +3,40 @@
  * never copy or decode a value: a large string costs one look.
  */
 
+#include "llm_dialect.h"
 #include "llm_json.h"
 #include "llm_request.h"
 #include "llm_utf8.h"
+
+
+/* What the row of the body's dialect comes to. */
+typedef struct {
+    llm_slice_t     stream;     /* the switch; absent: it has none */
+    llm_slice_t     needs;      /* absent: nothing */
+    unsigned        list;       /* what it needs is an array */
+    unsigned        model;      /* it is a member */
+    unsigned        usage;      /* it is an option */
+} llm_request_rules_t;
+
+typedef struct {
+    llm_slice_t     name;
+    unsigned        shape;
+} llm_request_shape_t;
+
+
+static const llm_request_shape_t  llm_request_shapes[] = {
+    { llm_str("messages"), LLM_SHAPE_MESSAGES },
+    { llm_str("contents"), LLM_SHAPE_CONTENTS },
+    { llm_str("input"), LLM_SHAPE_INPUT },
+    { llm_str("prompt"), LLM_SHAPE_PROMPT },
+    { llm_str("question"), LLM_SHAPE_QUESTION },
+    { llm_str("system"), LLM_SHAPE_SYSTEM },
+    { llm_str("options"), LLM_SHAPE_OPTIONS },
+    { llm_str("keep_alive"), LLM_SHAPE_KEEP_ALIVE },
+    { llm_str("max_tokens"), LLM_SHAPE_MAX_TOKENS },
+    { llm_str("generationConfig"), LLM_SHAPE_GENERATION_CONFIG },
+    { llm_str("anthropic_version"), LLM_SHAPE_ANTHROPIC_VERSION }
+};
 
 
 static llm_json_type_t
@@ -57,7 +88,8 @@ llm_request_model(llm_request_t *r, llm_json_t *j)
 
 
 static llm_json_type_t
-llm_request_stream(llm_request_t *r, llm_json_t *j)
+llm_request_stream(llm_request_t *r, llm_json_t *j,
+    const llm_request_rules_t *rules)
 {
     llm_json_type_t  type;
 
@@ -77,19 +109,35 @@ llm_request_stream(llm_request_t *r, llm_json_t *j)
         r->stream = -1;
         return type;
 
+    case LLM_JSON_STRING:
+        if (llm_json_is(&rules->stream, "stream")) {
+            break;
+        }
+
+        if (llm_json_is(&j->tok, "true") || llm_json_is(&j->tok, "false")) {
+            r->stream = llm_json_is(&j->tok, "true") != 0;
+            return type;
+        }
+
+        break;
+
     default:
-        return llm_request_wrong(r, j, type, "stream");
+        break;
     }
+
+    return llm_request_wrong(r, j, type, (const char *) rules->stream.p);
 }
 
 
+/* What the dialect needs; an empty one is not enough. */
 static llm_json_type_t
-llm_request_messages(llm_request_t *r, llm_json_t *j)
+llm_request_needed(llm_request_t *r, llm_json_t *j,
+    const llm_request_rules_t *rules)
 {
     llm_slice_t      raw;
     llm_json_type_t  type;
 
-    r->messages = 0;
+    r->needed = 0;
 
     type = llm_json_next(j);
 
@@ -97,8 +145,13 @@ llm_request_messages(llm_request_t *r, llm_json_t *j)
         return type;
     }
 
+    if (type == LLM_JSON_STRING && !rules->list) {
+        r->needed = j->tok.n != 0;
+        return type;
+    }
+
     if (type != LLM_JSON_ARRAY) {
-        return llm_request_wrong(r, j, type, "messages");
+        return llm_request_wrong(r, j, type, (const char *) rules->needs.p);
     }
 
     for ( ;; ) {
@@ -108,7 +161,7 @@ llm_request_messages(llm_request_t *r, llm_json_t *j)
             return type;
         }
 
-        r->messages = 1;
+        r->needed = 1;
     }
 }
 
@@ -155,25 +208,55 @@ llm_request_options(llm_request_t *r, llm_json_t *j)
 }
 
 
+static void
+llm_request_shape(llm_request_t *r, const llm_slice_t *name)
+{
+    size_t                      i, n;
+    const llm_request_shape_t  *s;
+
+    n = sizeof(llm_request_shapes) / sizeof(llm_request_shapes[0]);
+
+    for (i = 0; i < n; i++) {
+        s = &llm_request_shapes[i];
+
+        if (llm_json_eq(name, (const char *) s->name.p, s->name.n)) {
+            r->shape |= s->shape;
+            return;
+        }
+    }
+}
+
+
+static int
+llm_request_is(const llm_slice_t *name, const llm_slice_t *what)
+{
+    return what->p != NULL
+           && llm_json_eq(name, (const char *) what->p, what->n);
+}
+
+
 /* The value of the member whose name was just read. */
 static llm_json_type_t
-llm_request_member(llm_request_t *r, llm_json_t *j)
+llm_request_member(llm_request_t *r, llm_json_t *j,
+    const llm_request_rules_t *rules)
 {
     llm_slice_t  raw;
 
-    if (llm_json_is(&j->tok, "model")) {
+    llm_request_shape(r, &j->tok);
+
+    if (rules->model && llm_json_is(&j->tok, "model")) {
         return llm_request_model(r, j);
     }
 
-    if (llm_json_is(&j->tok, "stream")) {
-        return llm_request_stream(r, j);
+    if (llm_request_is(&j->tok, &rules->stream)) {
+        return llm_request_stream(r, j, rules);
     }
 
-    if (llm_json_is(&j->tok, "messages")) {
-        return llm_request_messages(r, j);
+    if (llm_request_is(&j->tok, &rules->needs)) {
+        return llm_request_needed(r, j, rules);
     }
 
-    if (llm_json_is(&j->tok, "stream_options")) {
+    if (rules->usage && llm_json_is(&j->tok, "stream_options")) {
         return llm_request_options(r, j);
     }
 
@@ -181,16 +264,41 @@ llm_request_member(llm_request_t *r, llm_json_t *j)
 }
 
 
+static void
+llm_request_rules(llm_request_rules_t *rules, const llm_dialect_t *d)
+{
+    memset(rules, 0, sizeof(llm_request_rules_t));
+
+    if (d == NULL) {
+        rules->stream = llm_slice("stream");
+        rules->model = 1;
+        rules->usage = 1;
+        return;
+    }
+
+    rules->stream = d->stream_member;
+    rules->needs = d->needs;
+    rules->list = llm_json_is(&d->needs, "messages")
+                  || llm_json_is(&d->needs, "contents");
+    rules->model = !d->model_in_path;
+    rules->usage = d->usage_option;
+}
+
+
 llm_rc_t
 llm_request_read(llm_request_t *r, const llm_u8 *body, size_t n,
-    unsigned max_depth)
+    unsigned max_depth, const llm_dialect_t *dialect)
 {
-    llm_json_t       j;
-    llm_json_type_t  type;
+    llm_json_t            j;
+    llm_json_type_t       type;
+    llm_request_rules_t   rules;
+
+    llm_request_rules(&rules, dialect);
 
     memset(r, 0, sizeof(llm_request_t));
     r->stream = -1;
     r->include_usage = -1;
+    r->needed = rules.needs.p == NULL;
     r->empty = 1;
 
     llm_json_init(&j, body, n, max_depth);
@@ -206,7 +314,7 @@ llm_request_read(llm_request_t *r, const llm_u8 *body, size_t n,
 
         if (type == LLM_JSON_KEY) {
             r->empty = 0;
-            type = llm_request_member(r, &j);
+            type = llm_request_member(r, &j, &rules);
 
         } else if (type == LLM_JSON_OBJECT_END) {
             type = llm_json_next(&j);

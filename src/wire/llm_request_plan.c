@@ -4,6 +4,7 @@
  * client's body, nor re-serialise what it leaves alone.
  */
 
+#include "llm_dialect.h"
 #include "llm_json.h"
 #include "llm_request.h"
 #include "llm_utf8.h"
@@ -30,13 +31,6 @@
 #define LLM_USAGE_MEMBER_N  21
 
 
-/* An output that grows a block; open it, write, close it. */
-typedef struct {
-    llm_out_t            out;
-    llm_block_t         *block;
-    const llm_alloc_t   *alloc;
-} llm_block_out_t;
-
 /* New bytes: [at, at + n) of the plan's text; n == 0: leave it. */
 typedef struct {
     size_t               at;
@@ -50,6 +44,7 @@ typedef struct {
     llm_target_value_t   key;       /* the name, quoted, and a colon */
     llm_target_value_t   there;     /* the value when the body has it */
     llm_target_value_t   absent;    /* the value when it has not */
+    unsigned             none;      /* the dialect has no such member */
     unsigned             seen;
     unsigned             usage;     /* when there: include_usage inside */
 } llm_target_t;
@@ -60,67 +55,11 @@ typedef struct {
     llm_target_t        *targets;
     size_t               n;
     size_t               usage_n;   /* text that belongs to usage */
+    const llm_rename_t  *renames;
     unsigned             members;   /* the object has one */
     llm_json_type_t      stream;    /* the body's own, the last one */
     llm_json_t           json;
 } llm_planner_t;
-
-
-static llm_rc_t
-llm_block_out_more(llm_out_t *out)
-{
-    llm_rc_t          rc;
-    llm_block_out_t  *bo;
-
-    bo = out->ctx;
-    bo->block->n = (size_t) (out->pos - bo->block->p);
-
-    rc = llm_block_reserve(bo->block, bo->alloc, 64);
-    if (rc != LLM_OK) {
-        return rc;
-    }
-
-    out->pos = bo->block->p + bo->block->n;
-    out->end = bo->block->p + bo->block->cap;
-
-    return LLM_OK;
-}
-
-
-static llm_rc_t
-llm_block_out_open(llm_block_out_t *bo, llm_block_t *b, const llm_alloc_t *a)
-{
-    llm_rc_t  rc;
-
-    rc = llm_block_reserve(b, a, 64);
-    if (rc != LLM_OK) {
-        return rc;
-    }
-
-    bo->block = b;
-    bo->alloc = a;
-    bo->out.pos = b->p + b->n;
-    bo->out.end = b->p + b->cap;
-    bo->out.more = llm_block_out_more;
-    bo->out.ctx = bo;
-    bo->out.failed = 0;
-
-    return LLM_OK;
-}
-
-
-/* The only way an output to a block fails is that there is no memory. */
-static llm_rc_t
-llm_block_out_close(llm_block_out_t *bo)
-{
-    if (bo->out.failed) {
-        return LLM_NOMEM;
-    }
-
-    bo->block->n = (size_t) (bo->out.pos - bo->block->p);
-
-    return LLM_OK;
-}
 
 
 static llm_rc_t
@@ -310,7 +249,7 @@ llm_target_set(llm_planner_t *pl, const llm_request_set_t *set)
     for (i = 0; i < pl->n; i++) {
         t = &pl->targets[i];
 
-        if (t->name.n == set->name.n
+        if (!t->none && t->name.n == set->name.n
             && (t->name.n == 0
                 || memcmp(t->name.p, set->name.p, t->name.n) == 0))
         {
@@ -343,31 +282,39 @@ llm_target_set(llm_planner_t *pl, const llm_request_set_t *set)
 static llm_rc_t
 llm_plan_targets(llm_planner_t *pl, const llm_request_change_t *change)
 {
-    size_t             i;
-    llm_rc_t           rc;
-    llm_request_set_t  set;
+    size_t                i;
+    llm_rc_t              rc;
+    llm_request_set_t     set;
+    const llm_dialect_t  *d;
+
+    d = change->dialect;
 
     pl->targets[LLM_TARGET_MODEL].name = llm_slice("model");
     pl->targets[LLM_TARGET_STREAM].name = llm_slice("stream");
     pl->targets[LLM_TARGET_OPTIONS].name = llm_slice("stream_options");
     pl->n = LLM_TARGET_N;
 
-    if (change->usage) {
+    if (d != NULL) {
+        pl->targets[LLM_TARGET_STREAM].name = d->stream_member;
+        pl->targets[LLM_TARGET_STREAM].none = d->stream_member.p == NULL;
+    }
+
+    if (change->usage && (d == NULL || d->usage_option)) {
         rc = llm_target_usage(pl);
         if (rc != LLM_OK) {
             return rc;
         }
     }
 
-    if (change->model.p != NULL) {
+    if (change->model.p != NULL && (d == NULL || !d->model_in_path)) {
         rc = llm_target_model(pl, &change->model);
         if (rc != LLM_OK) {
             return rc;
         }
     }
 
-    if (change->stream != -1) {
-        set.name = llm_slice("stream");
+    if (change->stream != -1 && !pl->targets[LLM_TARGET_STREAM].none) {
+        set.name = pl->targets[LLM_TARGET_STREAM].name;
         set.value = change->stream ? llm_slice("true") : llm_slice("false");
         set.if_absent = 0;
 
@@ -468,19 +415,64 @@ llm_plan_options(llm_planner_t *pl)
 }
 
 
+/* Renames the member whose name was just read; *name is what it is called
+ * then. */
+static llm_rc_t
+llm_plan_rename(llm_planner_t *pl, llm_slice_t *name)
+{
+    size_t               at;
+    llm_rc_t             rc;
+    llm_block_t         *text;
+    const llm_rename_t  *r;
+
+    *name = pl->json.tok;
+
+    for (r = pl->renames; r != NULL && r->from.p != NULL; r++) {
+        if (llm_json_eq(name, (const char *) r->from.p, r->from.n)) {
+            break;
+        }
+    }
+
+    if (r == NULL || r->from.p == NULL) {
+        return LLM_OK;
+    }
+
+    text = &pl->plan->text;
+    at = text->n;
+
+    rc = llm_block_append(text, &pl->plan->alloc, r->to.p, r->to.n);
+    if (rc != LLM_OK) {
+        return rc;
+    }
+
+    rc = llm_plan_replace(pl, name, at, r->to.n);
+    *name = r->to;
+
+    return rc;
+}
+
+
 /* The value of the member whose name was just read. */
 static llm_rc_t
 llm_plan_member(llm_planner_t *pl)
 {
     size_t            i;
-    llm_slice_t       raw;
+    llm_rc_t          rc;
+    llm_slice_t       name, raw;
     llm_target_t     *t;
     llm_json_type_t   type;
+
+    rc = llm_plan_rename(pl, &name);
+    if (rc != LLM_OK) {
+        return rc;
+    }
 
     for (i = 0; i < pl->n; i++) {
         t = &pl->targets[i];
 
-        if (llm_json_eq(&pl->json.tok, (const char *) t->name.p, t->name.n)) {
+        if (!t->none
+            && llm_json_eq(&name, (const char *) t->name.p, t->name.n))
+        {
             break;
         }
     }
@@ -702,6 +694,7 @@ llm_request_plan(llm_plan_t *plan, const llm_u8 *body, size_t n,
     memset(&pl, 0, sizeof(llm_planner_t));
     pl.plan = plan;
     pl.body = body;
+    pl.renames = change->renames;
     pl.stream = LLM_JSON_NULL;
 
     pl.targets = a->resize(a->ctx, NULL, 0, size);
@@ -720,35 +713,6 @@ llm_request_plan(llm_plan_t *plan, const llm_u8 *body, size_t n,
     }
 
     return rc;
-}
-
-
-void
-llm_plan_free(llm_plan_t *plan)
-{
-    if (plan->edits != NULL) {
-        (void) plan->alloc.resize(plan->alloc.ctx, plan->edits,
-                                  plan->cap * sizeof(llm_edit_t), 0);
-    }
-
-    plan->edits = NULL;
-    plan->n = 0;
-    plan->cap = 0;
-
-    llm_block_free(&plan->text, &plan->alloc);
-}
-
-
-size_t
-llm_plan_length(const llm_plan_t *plan, size_t n)
-{
-    size_t  i;
-
-    for (i = 0; i < plan->n; i++) {
-        n = n - plan->edits[i].cut + plan->edits[i].put_n;
-    }
-
-    return n;
 }
 
 

@@ -296,6 +296,12 @@ llm_sse_field(llm_sse_t *s, const llm_u8 *line, size_t n, size_t off)
 
     } else if (llm_sse_is(line, n, "retry", 5, &v)) {
         llm_sse_retry(s, line + v, n - v);
+
+    } else if (s->error_lines && llm_sse_is(line, n, "error", 5, &v)) {
+        s->type_off = off;
+        s->type_n = 5;
+
+        return llm_sse_data(s, line - off, off + v, n - v);
     }
 
     return LLM_OK;

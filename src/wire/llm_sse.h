@@ -81,6 +81,9 @@ struct llm_sse_s {
     llm_block_t     last_id;    /* last event ID string */
     uint64_t        comments;
     int64_t         reconnection;   /* last valid retry:, or -1 */
+    unsigned        error_lines;    /* set by the caller, 0 at first: a line
+                                       "error: ..." is data of type "error",
+                                       as llama.cpp sent it */
     /* private */
     const llm_u8   *p;              /* next byte of the input */
     const llm_u8   *end;

@@ -82,6 +82,22 @@ llm_marks(const llm_u8 *p)
 
 #define llm_marks_first(m)  ((size_t) (unsigned) __builtin_ctz(m))
 
+/* The same for what tells where a JSON value ends: a quote, a bracket, a
+ * brace.  Bit 0x20 is all that tells the two apart. */
+static inline llm_marks_t
+llm_brackets(const llm_u8 *p)
+{
+    __m128i  x, y, m;
+
+    x = _mm_loadu_si128((const __m128i *) p);
+    y = _mm_or_si128(x, _mm_set1_epi8(0x20));
+    m = _mm_cmpeq_epi8(x, _mm_set1_epi8('"'));
+    m = _mm_or_si128(m, _mm_cmpeq_epi8(y, _mm_set1_epi8('{')));
+    m = _mm_or_si128(m, _mm_cmpeq_epi8(y, _mm_set1_epi8('}')));
+
+    return (llm_marks_t) _mm_movemask_epi8(m);
+}
+
 #else
 
 #define LLM_STRIDE  8
@@ -100,6 +116,18 @@ llm_marks(const llm_u8 *p)
 }
 
 #define llm_marks_first(m)  llm_swar_first(m)
+
+static inline llm_marks_t
+llm_brackets(const llm_u8 *p)
+{
+    uint64_t  x, y;
+
+    x = llm_swar_load(p);
+    y = x | LLM_ONES * 0x20;
+
+    return llm_swar_mask(llm_swar_equal(x, '"') | llm_swar_equal(y, '{')
+                         | llm_swar_equal(y, '}'), x);
+}
 
 #endif
 

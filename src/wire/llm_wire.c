@@ -115,3 +115,59 @@ llm_out_slow(llm_out_t *out, const void *p, size_t n)
         out->end = out->pos;
     }
 }
+
+
+static llm_rc_t
+llm_block_out_more(llm_out_t *out)
+{
+    llm_rc_t          rc;
+    llm_block_out_t  *bo;
+
+    bo = out->ctx;
+    bo->block->n = (size_t) (out->pos - bo->block->p);
+
+    rc = llm_block_reserve(bo->block, bo->alloc, 64);
+    if (rc != LLM_OK) {
+        return rc;
+    }
+
+    out->pos = bo->block->p + bo->block->n;
+    out->end = bo->block->p + bo->block->cap;
+
+    return LLM_OK;
+}
+
+
+llm_rc_t
+llm_block_out_open(llm_block_out_t *bo, llm_block_t *b, const llm_alloc_t *a)
+{
+    llm_rc_t  rc;
+
+    rc = llm_block_reserve(b, a, 64);
+    if (rc != LLM_OK) {
+        return rc;
+    }
+
+    bo->block = b;
+    bo->alloc = a;
+    bo->out.pos = b->p + b->n;
+    bo->out.end = b->p + b->cap;
+    bo->out.more = llm_block_out_more;
+    bo->out.ctx = bo;
+    bo->out.failed = 0;
+
+    return LLM_OK;
+}
+
+
+llm_rc_t
+llm_block_out_close(llm_block_out_t *bo)
+{
+    if (bo->out.failed) {
+        return LLM_NOMEM;
+    }
+
+    bo->block->n = (size_t) (bo->out.pos - bo->block->p);
+
+    return LLM_OK;
+}

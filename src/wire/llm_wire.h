@@ -44,6 +44,9 @@ typedef struct {
                                               sizeof(lit) - 1, 0 })
 #define llm_slice_null       ((llm_slice_t) { NULL, 0, 0 })
 
+/* of a table's row */
+#define llm_str(lit)         { (const llm_u8 *) (lit), sizeof(lit) - 1, 0 }
+
 
 /*
  * The caller's allocator.  resize(ctx, NULL, 0, n) allocates,
@@ -102,6 +105,19 @@ llm_out(llm_out_t *out, const void *p, size_t n)
 }
 
 #define llm_out_lit(out, lit)  llm_out(out, lit, sizeof(lit) - 1)
+
+
+/* An output that grows a block; open it, write to bo.out, close it.  It must
+ * stay where it is in between.  LLM_OK or LLM_NOMEM. */
+typedef struct {
+    llm_out_t            out;
+    llm_block_t         *block;
+    const llm_alloc_t   *alloc;
+} llm_block_out_t;
+
+llm_rc_t llm_block_out_open(llm_block_out_t *bo, llm_block_t *b,
+    const llm_alloc_t *a);
+llm_rc_t llm_block_out_close(llm_block_out_t *bo);
 
 
 #endif /* LLM_WIRE_H */

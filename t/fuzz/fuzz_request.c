@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "llm_json.h"
-#include "llm_request.h"
+#include "llm_dialect.h"
 
 
 #define must(x)  do { if (!(x)) { abort(); } } while (0)
@@ -189,7 +189,8 @@ fuzz_check(const fuzz_body_t *in, const fuzz_body_t *out,
     unsigned       own;
     llm_request_t  r;
 
-    must(llm_request_read(&r, out->p, out->n, LLM_JSON_DEPTH_MAX) == LLM_OK);
+    must(llm_request_read(&r, out->p, out->n, LLM_JSON_DEPTH_MAX,
+                          &llm_dialect_openai) == LLM_OK);
 
     value = c->model.p == NULL ? llm_slice_null : llm_slice("\"m\\\"\"");
     fuzz_member(in, out, c, llm_slice("model"), value);
@@ -262,11 +263,56 @@ fuzz_apply(const llm_plan_t *plan, const fuzz_body_t *in, size_t *len)
 }
 
 
+/* The same as pieces of a rope. */
+static void
+fuzz_rope(const llm_plan_t *plan, const fuzz_body_t *in,
+    const fuzz_body_t *out, const llm_alloc_t *a)
+{
+    size_t       i, at, n;
+    llm_rc_t     rc;
+    llm_rope_t   rope;
+
+    llm_rope_init(&rope, a);
+    rc = llm_plan_rope(plan, in->p, in->n, &rope);
+
+    if (rc == LLM_OK) {
+        must(llm_rope_length(&rope) == out->n);
+
+        for (i = 0, at = 0; i < llm_rope_npieces(&rope); i++) {
+            n = llm_rope_pieces(&rope)[i].n;
+            must(n != 0 && n <= out->n - at);
+            must(memcmp(llm_rope_bytes(&rope, i), out->p + at, n) == 0);
+            at += n;
+        }
+
+    } else {
+        must(rc == LLM_NOMEM);
+    }
+
+    llm_rope_free(&rope);
+}
+
+
+/* A member that the provider calls otherwise has only that name left. */
+static void
+fuzz_renamed(const fuzz_body_t *in, const fuzz_body_t *out)
+{
+    must(fuzz_count(out, llm_slice("top_p")) == 0);
+    must(fuzz_count(out, llm_slice("p"))
+         == fuzz_count(in, llm_slice("p"))
+            + fuzz_count(in, llm_slice("top_p")));
+}
+
+
 static void
 fuzz_change(llm_request_change_t *c, llm_request_set_t *set, uint8_t how,
     uint8_t which)
 {
     size_t  i;
+
+    static const llm_rename_t  renames[] = {
+        { llm_str("top_p"), llm_str("p") }, { { NULL, 0, 0 }, { NULL, 0, 0 } }
+    };
 
     const llm_request_set_t  all[] = {
         { llm_slice("temperature"), llm_slice("0.5"), 0 },
@@ -283,6 +329,7 @@ fuzz_change(llm_request_change_t *c, llm_request_set_t *set, uint8_t how,
     c->stream = how % 3 - 1;
     c->usage = how / 3 % 2;
     c->model = how / 6 % 2 ? llm_slice("m\"") : llm_slice_null;
+    c->renames = how / 12 % 2 ? renames : NULL;
     c->set = set;
 
     for (i = 0; i < 8; i++) {
@@ -305,8 +352,8 @@ fuzz_prompt(const fuzz_body_t *in, fuzz_heap_t *heap, const llm_alloc_t *a)
     rc = llm_request_prompt(&b, a, in->p, in->n);
 
     if (rc == LLM_OK) {
-        must(llm_request_read(&r, b.p, b.n, 3) == LLM_OK);
-        must(r.messages && r.stream == -1 && r.model.p == NULL);
+        must(llm_request_read(&r, b.p, b.n, 3, &llm_dialect_openai) == LLM_OK);
+        must(r.needed && r.stream == -1 && r.model.p == NULL);
 
     } else {
         must(rc == LLM_NOMEM && b.n == 0);
@@ -345,7 +392,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     a.resize = fuzz_resize;
     a.ctx = &heap;
 
-    was = llm_request_read(&r, in.p, in.n, 0);
+    was = llm_request_read(&r, in.p, in.n, 0, &llm_dialect_openai);
     must(was == LLM_OK || was == LLM_INVALID || was == LLM_TOO_DEEP);
     must(was == LLM_INVALID || r.member == NULL);
 
@@ -358,6 +405,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (was == LLM_OK) {
             fuzz_check(&in, &out, &change);
         }
+
+        if (was == LLM_OK && change.renames != NULL) {
+            fuzz_renamed(&in, &out);
+        }
+
+        fuzz_rope(&plan, &in, &out, &a);
 
         must(plan.n != 0 || out.n == in.n);
         free(p);

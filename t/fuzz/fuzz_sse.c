@@ -4,38 +4,16 @@
  * out is the same event again; the size bound holds.
  */
 
-#include "fuzz_support.h"
-#include "llm_sse.h"
+#include "fuzz_framer.h"
 
 
-#define MAX_SIZE  1000000
-
-/* The first bytes of the input: how it is cut and bounded. */
-#define HEADER    4
-
-
-/* A run, as one string: everything that was said, with lengths. */
-typedef struct {
-    llm_block_t     said;
-    llm_rc_t        end;
-    size_t          largest;    /* raw bytes of an event */
-} run_t;
+/* The first bytes of the input: how it is cut and bounded, and whether lines
+ * "error:" are events. */
+#define HEADER  4
 
 
-static void
-say(run_t *r, const void *p, size_t n)
-{
-    FUZZ_CHECK(llm_block_append(&r->said, &fuzz_alloc, &n, sizeof(n))
-               == LLM_OK);
-    FUZZ_CHECK(llm_block_append(&r->said, &fuzz_alloc, p, n) == LLM_OK);
-}
-
-
-static int
-inside(const llm_slice_t *s, const llm_u8 *p, size_t n)
-{
-    return s->p >= p && s->p <= p + n && s->n <= (size_t) (p + n - s->p);
-}
+static size_t    bound;
+static unsigned  error_lines;
 
 
 static void
@@ -44,7 +22,8 @@ check_again(const llm_sse_event_t *ev, const llm_block_t *raw)
     llm_sse_t        s;
     llm_sse_event_t  again;
 
-    llm_sse_init(&s, &fuzz_alloc, MAX_SIZE);
+    llm_sse_init(&s, &fuzz_alloc, FUZZ_MAX_SIZE);
+    s.error_lines = error_lines;
 
     /* a blank line first: no BOM is looked for behind it */
 
@@ -72,15 +51,15 @@ check_again(const llm_sse_event_t *ev, const llm_block_t *raw)
 
 
 static void
-event(run_t *r, const llm_sse_event_t *ev, const llm_u8 *in, size_t n)
+event(fuzz_run_t *r, const llm_framed_t *ev, const llm_u8 *in, size_t n)
 {
     fuzz_out_t  o;
 
     FUZZ_CHECK(ev->raw.p != NULL && ev->raw.n >= 5 && ev->data.p != NULL);
 
     if (ev->in_input) {
-        FUZZ_CHECK(inside(&ev->raw, in, n) && inside(&ev->type, in, n)
-                   == (ev->type.p != NULL));
+        FUZZ_CHECK(fuzz_inside(&ev->raw, in, n)
+                   && fuzz_inside(&ev->type, in, n) == (ev->type.p != NULL));
         FUZZ_CHECK(ev->raw.p + ev->raw.n < in + n);
         FUZZ_CHECK(ev->raw.p[ev->raw.n] == '\n');
     }
@@ -93,111 +72,52 @@ event(run_t *r, const llm_sse_event_t *ev, const llm_u8 *in, size_t n)
     fuzz_out_end(&o);
 
     FUZZ_CHECK(memchr(o.block.p, '\r', o.block.n) == NULL);
+    FUZZ_CHECK(o.block.n - 1 <= bound);
     check_again(ev, &o.block);
 
-    if (o.block.n - 1 > r->largest) {
-        r->largest = o.block.n - 1;
-    }
-
-    say(r, o.block.p, o.block.n);
-    say(r, ev->data.p, ev->data.n);
-    say(r, ev->type.p, ev->type.n);
-    say(r, ev->id.p, ev->id.n);
-    say(r, &ev->retry, sizeof(ev->retry));
+    fuzz_say(r, o.block.p, o.block.n);
+    fuzz_say(r, ev->data.p, ev->data.n);
+    fuzz_say(r, ev->type.p, ev->type.n);
+    fuzz_say(r, ev->id.p, ev->id.n);
+    fuzz_say(r, &ev->retry, sizeof(ev->retry));
 
     fuzz_out_free(&o);
 }
 
 
-/* Feeds pieces of `step` bytes, the first one of `first`. */
 static void
-run(run_t *r, const uint8_t *p, size_t n, size_t first, size_t step,
-    size_t max)
+end(fuzz_run_t *r, const llm_framer_t *f)
 {
-    size_t            at, k;
-    llm_u8           *in;
-    llm_sse_t         s;
-    llm_sse_event_t   ev;
-
-    memset(r, 0, sizeof(run_t));
-    llm_sse_init(&s, &fuzz_alloc, max);
-
-    at = 0;
-    k = first;
-
-    do {
-        k = k < n - at ? k : n - at;
-        in = fuzz_copy(p + at, k);
-        llm_sse_feed(&s, in, k);
-
-        while ((r->end = llm_sse_next(&s, &ev)) == LLM_OK) {
-            event(r, &ev, in, k);
-        }
-
-        free(in);
-        at += k;
-        k = step;
-    } while (at < n);
-
-    say(r, &s.comments, sizeof(s.comments));
-    say(r, &s.reconnection, sizeof(s.reconnection));
-    say(r, s.last_id.p, s.last_id.n);
-
-    if (r->end == LLM_AGAIN) {
-        r->end = llm_sse_finish(&s, &ev);
-
-        if (r->end == LLM_OK) {
-            say(r, "pending", 7);
-            event(r, &ev, NULL, 0);
-            r->end = llm_sse_finish(&s, &ev);
-        }
-    }
-
-    FUZZ_CHECK(r->end == LLM_DONE || r->end == LLM_TOO_BIG);
-    FUZZ_CHECK(r->largest <= max);
-
-    llm_sse_free(&s);
-}
-
-
-static void
-same(const run_t *a, run_t *b)
-{
-    FUZZ_CHECK(a->end == b->end);
-    FUZZ_CHECK(a->said.n == b->said.n
-               && memcmp(a->said.p, b->said.p, a->said.n) == 0);
-
-    llm_block_free(&b->said, &fuzz_alloc);
+    fuzz_say(r, &f->sse.comments, sizeof(f->sse.comments));
+    fuzz_say(r, &f->sse.reconnection, sizeof(f->sse.reconnection));
+    fuzz_say(r, f->sse.last_id.p, f->sse.last_id.n);
 }
 
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    size_t          n, max;
-    run_t           whole, r;
+    size_t          n;
+    fuzz_run_t      whole;
+    fuzz_framing_t  how;
     const uint8_t  *p;
 
-    if (size < HEADER || size > MAX_SIZE / 2) {
+    if (size < HEADER || size > FUZZ_MAX_SIZE / 2) {
         return 0;
     }
 
     p = data + HEADER;
     n = size - HEADER;
-    max = data[3] < 128 ? MAX_SIZE : (size_t) (data[3] - 128) * 2;
+    bound = data[3] < 128 ? FUZZ_MAX_SIZE : (size_t) (data[3] - 128) * 2;
+    error_lines = data[2] & 1;
 
-    run(&whole, p, n, n, n, max);
+    how = (fuzz_framing_t) {
+        LLM_FRAMING_SSE, bound, event, end, error_lines
+    };
 
-    run(&r, p, n, 1, 1, max);
-    same(&whole, &r);
-
-    run(&r, p, n, n != 0 ? (data[0] | data[1] << 8) % (n + 1) : 0, n, max);
-    same(&whole, &r);
-
-    run(&r, p, n, data[0] % 8, 1 + data[2] % 31, max);
-    same(&whole, &r);
-
-    llm_block_free(&whole.said, &fuzz_alloc);
+    fuzz_frames(&whole, &how, p, n, n, n);
+    fuzz_cuts(&whole, &how, data, p, n);
+    fuzz_run_free(&whole);
 
     return 0;
 }

@@ -1,6 +1,6 @@
 /*
  * What the fuzz targets share: a check that stays in every build, an
- * allocator, an output sink.
+ * allocator, an output sink, an input in pieces, what a run said.
  */
 
 #ifndef FUZZ_SUPPORT_H
@@ -117,6 +117,79 @@ static inline void
 fuzz_out_free(fuzz_out_t *o)
 {
     llm_block_free(&o->block, &fuzz_alloc);
+}
+
+
+/*
+ * An input in pieces of `step` bytes, the first one of `first`; each lies in
+ * memory of its own that is gone when the next one is taken.
+ */
+typedef struct {
+    const uint8_t  *p;
+    size_t          n;
+    size_t          first;
+    size_t          step;
+    size_t          at;         /* bytes taken */
+    unsigned        begun;
+    llm_u8         *in;         /* the piece */
+    size_t          k;
+} fuzz_pieces_t;
+
+
+/* Takes the next piece: one at least, also of an empty input.  0: none. */
+static inline int
+fuzz_piece(fuzz_pieces_t *c)
+{
+    free(c->in);
+    c->in = NULL;
+
+    if (c->begun && c->at >= c->n) {
+        return 0;
+    }
+
+    c->k = c->begun ? c->step : c->first;
+    c->k = c->k < c->n - c->at ? c->k : c->n - c->at;
+    c->in = fuzz_copy(c->p + c->at, c->k);
+    c->at += c->k;
+    c->begun = 1;
+
+    return 1;
+}
+
+
+/* A run, as one string: everything that was said. */
+typedef struct {
+    llm_block_t     said;
+    llm_rc_t        end;
+} fuzz_run_t;
+
+
+static inline void
+fuzz_say(fuzz_run_t *r, const void *p, size_t n)
+{
+    FUZZ_CHECK(llm_block_append(&r->said, &fuzz_alloc, &n, sizeof(n))
+               == LLM_OK);
+    FUZZ_CHECK(llm_block_append(&r->said, &fuzz_alloc, p, n) == LLM_OK);
+}
+
+
+static inline void
+fuzz_run_free(fuzz_run_t *r)
+{
+    llm_block_free(&r->said, &fuzz_alloc);
+}
+
+
+/* b must be what a was; it is forgotten. */
+static inline void
+fuzz_same(const fuzz_run_t *a, fuzz_run_t *b)
+{
+    FUZZ_CHECK(a->end == b->end);
+    FUZZ_CHECK(a->said.n == b->said.n
+               && (a->said.n == 0
+                   || memcmp(a->said.p, b->said.p, a->said.n) == 0));
+
+    fuzz_run_free(b);
 }
 
 

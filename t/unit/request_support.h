@@ -6,7 +6,7 @@
 #ifndef REQUEST_SUPPORT_H
 #define REQUEST_SUPPORT_H
 
-#include "llm_request.h"
+#include "llm_dialect.h"
 #include "unit_support.h"
 
 
@@ -65,6 +65,38 @@ apply(const llm_plan_t *plan, const llm_u8 *body, size_t n, size_t *len)
 }
 
 
+/* The rope of a plan is the edited body, and refers to what is large. */
+static inline void
+check_rope(const llm_plan_t *plan, const llm_u8 *body, size_t n,
+    const char *want, size_t len)
+{
+    size_t                   i, at;
+    llm_rope_t               rope;
+    llm_alloc_t              a;
+    unit_alloc_t             heap;
+    const llm_rope_piece_t  *piece;
+
+    a = unit_alloc(&heap);
+    llm_rope_init(&rope, &a);
+
+    assert_int_equal(llm_plan_rope(plan, body, n, &rope), LLM_OK);
+    assert_int_equal(llm_rope_length(&rope), len);
+
+    for (i = 0, at = 0; i < llm_rope_npieces(&rope); i++) {
+        piece = &llm_rope_pieces(&rope)[i];
+        assert_true(piece->n <= len - at);
+        assert_memory_equal(llm_rope_bytes(&rope, i), want + at, piece->n);
+        at += piece->n;
+
+        assert_true(piece->p == NULL || piece->n >= LLM_ROPE_SPLICE);
+    }
+
+    assert_int_equal(at, len);
+    llm_rope_free(&rope);
+    assert_int_equal(heap.live, 0);
+}
+
+
 /* Plans and applies; "invalid" when the plan says so. */
 static inline char *
 change_body(const char *in, const llm_request_change_t *change,
@@ -95,6 +127,7 @@ change_body(const char *in, const llm_request_change_t *change,
     out = apply(&plan, body, n, &len);
     assert_int_equal(strlen(out), len);
     *edits = plan.n;
+    check_rope(&plan, body, n, out, len);
 
     llm_plan_free(&plan);
     assert_int_equal(heap.live, 0);

@@ -305,28 +305,31 @@ test_table(void **state)
     size_t                i, k;
     const llm_dialect_t  *d;
 
-    static const char *const  names[] = { "openai", "simple", "typed",
-                                          "text" };
+    static const char *const  names[] = {
+        "openai", "openai-completions", "openai-responses", "anthropic",
+        "gemini", "ollama", "ollama-generate", "flowise", "cohere", "simple",
+        "typed", "text"
+    };
 
     (void) state;
 
-    for (i = 0; i < 4; i++) {
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         d = llm_dialect_find((const llm_u8 *) names[i], strlen(names[i]));
         assert_non_null(d);
         assert_ptr_equal(d, llm_dialect_at(i));
         assert_int_equal(d->name.n, strlen(names[i]));
-        assert_int_equal(d->decode != NULL, i == 0);
-        assert_int_equal(d->stream_default, i != 0);
+        assert_int_equal(d->decode != NULL, i < 9);
+        assert_int_equal(d->stream_default, i == 5 || i == 6 || i > 8);
         assert_true(d->stream_type.n != 0 && d->answer_type.n != 0);
 
-        /* not by a part of its name */
+        /* a part of its name is another's, or nobody's */
 
         for (k = 0; k < d->name.n; k++) {
-            assert_null(llm_dialect_find(d->name.p, k));
+            assert_ptr_not_equal(llm_dialect_find(d->name.p, k), d);
         }
     }
 
-    assert_null(llm_dialect_at(4));
+    assert_null(llm_dialect_at(i));
     assert_null(llm_dialect_find((const llm_u8 *) "OpenAI", 6));
     assert_null(llm_dialect_find((const llm_u8 *) "simples", 7));
 }

@@ -259,8 +259,7 @@ test_lists(void **state)
         { "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"F\"},"
           "\"logprobs\":{\"content\":[{\"token\":\"F\"}],\"refusal\":null}"
           "}]}",
-          "text text=F\nlogprobs raw={\"content\":[{\"token\":\"F\"}],"
-          "\"refusal\":null}\n" },
+          "text text=F\nlogprobs raw=[{\"token\":\"F\"}]\n" },
         { "{\"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null}]}",
           "text text=\n" }
     };
@@ -448,7 +447,7 @@ test_answer(void **state)
         "\"completion_tokens\":2,\"total_tokens\":3},\"choices\":[\n"
         "{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":"
         "\"Hi\",\"reasoning_content\":\"Hm\",\"refusal\":null},"
-        "\"logprobs\":{\"content\":[],\"refusal\":null},"
+        "\"logprobs\":{\"content\":[],\"refusal\":[1]},"
         "\"finish_reason\":\"stop\"},\n"
         "{\"index\":1,\"message\":{\"content\":null,\"tool_calls\":"
         "[{\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"f\","
@@ -459,7 +458,7 @@ test_answer(void **state)
     assert_string_equal(s.text,
         "start created=17 id=c1 model=m\n"
         "reasoning text=Hm\ntext text=Hi\n"
-        "logprobs raw={\"content\":[],\"refusal\":null}\n"
+        "logprobs raw=[]\nlogprobs raw=[1]\n"
         "finish text=stop finish=1\n"
         "tool #1 at=0 id=a name=f text={}\n"
         "tool #1 at=1 id=b name=g text={}\n"
@@ -506,7 +505,7 @@ test_emit_stops(void **state)
         "\"r\",\"content\":[{\"type\":\"thinking\",\"thinking\":"
         "[{\"text\":\"p\"}]},{\"text\":\"t\",\"refusal\":\"x\"}],"
         "\"refusal\":\"n\",\"tool_calls\":[{\"id\":\"a\"},{\"id\":\"b\"}],"
-        "\"function_call\":{\"name\":\"f\"}},\"logprobs\":{},"
+        "\"function_call\":{\"name\":\"f\"}},\"logprobs\":{\"content\":[]},"
         "\"finish_reason\":\"stop\"},{\"index\":1,\"delta\":{\"content\":"
         "\"c\",\"reasoning_details\":[{\"text\":\"d\"}]}}],"
         "\"usage\":{\"total_tokens\":1},\"error\":{}}";

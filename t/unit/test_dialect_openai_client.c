@@ -14,8 +14,8 @@
 #define DELTA1(d)  HEAD "{\"index\":1,\"delta\":{" d "},\"logprobs\":null,"  \
                    "\"finish_reason\":null}]"
 #define ROLE  "\"role\":\"assistant\",\"content\":\"\""
-#define LOGS  HEAD "{\"index\":0,\"delta\":{},\"logprobs\":{ \"content\": [" \
-              " {\"token\":\"O\"} ],\"refusal\":null},\"finish_reason\":null}]"
+#define LOGS  HEAD "{\"index\":0,\"delta\":{},\"logprobs\":{\"content\":[ "  \
+              "{\"token\":\"O\"} ],\"refusal\":null},\"finish_reason\":null}]"
 #define ENDS(n, w)  HEAD "{\"index\":" n ",\"delta\":{},\"logprobs\":null,"  \
                     "\"finish_reason\":\"" w "\"}]"
 
@@ -281,7 +281,7 @@ test_openai_answer_bounds(void **state)
 
     client_open(&c, &llm_dialect_openai, 1);
 
-    for (i = 0; i < 129; i++) {
+    for (i = 0; i < 1025; i++) {
         client_call(&c, 0, i, "i", "n", "x");
     }
 

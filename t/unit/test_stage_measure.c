@@ -124,14 +124,14 @@ test_usage(void **state)
     ev = event(LLM_EV_USAGE, NULL);
     ev.usage = &u;
 
-    u = (llm_usage_t) { 1, 2, 3, 4, 5 };
+    u = (llm_usage_t) { 1, 2, 3, 4, 5, -1 };
     llm_measure(&m, &ev, 0);
-    u = (llm_usage_t) { 6, 7, -1, 9, 10 };
+    u = (llm_usage_t) { 6, 7, -1, 9, 10, -1 };
     llm_measure(&m, &ev, 0);
 
     assert_int_equal(m.has_usage, 1);
     assert_int_equal(m.usage.input, 6);
-    assert_int_equal(m.usage.cached, -1);
+    assert_int_equal(m.usage.cached, 3);     /* what is not said stays */
     assert_int_equal(m.usage.total, 10);
     assert_int_equal(m.chunks, 0);
 }

@@ -3,152 +3,15 @@
  * lack of memory, time.
  */
 
-#include "unit_support.h"
+#include "unit_framer.h"
 #include "llm_json.h"
-#include "llm_ndjson.h"
 #include "llm_utf8.h"
 
 
-#define MAX_CUTS  128
-#define PLENTY    (64 * 1024 * 1024)
+#define PLENTY  FRAMER_PLENTY
 
 
-/* The records of a stream, each followed by a LF, and how it ended. */
-typedef struct {
-    llm_u8         *p;
-    size_t          n;
-    size_t          records;
-    unsigned        unterminated;   /* the last is from ..._finish() */
-    llm_rc_t        end;
-    size_t          calls;          /* of the allocator */
-    size_t          peak;
-} result_t;
-
-
-static void
-record(result_t *r, const llm_slice_t *s)
-{
-    assert_true(s->n != 0);
-    assert_int_equal(s->escaped, 0);
-
-    r->p = realloc(r->p, r->n + s->n + 1);
-    assert_non_null(r->p);
-
-    memcpy(r->p + r->n, s->p, s->n);
-    r->n += s->n;
-    r->p[r->n++] = '\n';
-    r->records++;
-}
-
-
-static void
-feed(llm_ndjson_t *s, result_t *r, const llm_u8 *p, size_t n)
-{
-    llm_u8       *input;
-    llm_slice_t   slice;
-
-    input = unit_copy(p, n);
-    llm_ndjson_feed(s, input, n);
-
-    while ((r->end = llm_ndjson_next(s, &slice)) == LLM_OK) {
-        record(r, &slice);
-    }
-
-    memset(input, 0xdb, n);
-    free(input);
-}
-
-
-static void
-run(result_t *r, const llm_u8 *p, size_t n, const size_t *cuts, size_t k,
-    size_t max, size_t fail_at)
-{
-    size_t        i, at;
-    llm_slice_t   slice;
-    llm_alloc_t   a;
-    llm_ndjson_t  s;
-    unit_alloc_t  u;
-
-    memset(r, 0, sizeof(result_t));
-
-    a = unit_alloc(&u);
-    u.fail_at = fail_at;
-    llm_ndjson_init(&s, &a, max);
-
-    at = 0;
-
-    for (i = 0; i < k; i++) {
-        feed(&s, r, p + at, cuts[i] - at);
-        at = cuts[i];
-    }
-
-    feed(&s, r, p + at, n - at);
-
-    if (r->end == LLM_AGAIN) {
-        r->end = llm_ndjson_finish(&s, &slice);
-
-        if (r->end == LLM_OK) {
-            r->unterminated = 1;
-            record(r, &slice);
-            r->end = llm_ndjson_finish(&s, &slice);
-        }
-    }
-
-    r->calls = u.calls;
-    r->peak = u.peak;
-
-    llm_ndjson_free(&s);
-    assert_int_equal(u.live, 0);
-}
-
-
-static void
-compare(const char *what, const result_t *a, result_t *b)
-{
-    if (a->n != b->n || a->records != b->records || a->end != b->end
-        || a->unterminated != b->unterminated
-        || (a->n != 0 && memcmp(a->p, b->p, a->n) != 0))
-    {
-        fail_msg("%s: another result: %zu records, end %d", what, b->records,
-                 b->end);
-    }
-
-    free(b->p);
-}
-
-
-static void
-all_cuts(const char *name, const llm_u8 *p, size_t n, const result_t *whole)
-{
-    char      what[128];
-    size_t    i, k, *all, cuts[MAX_CUTS];
-    result_t  r;
-
-    all = malloc((n + 1) * sizeof(size_t));
-    assert_non_null(all);
-
-    for (i = 0; i + 1 < n; i++) {
-        all[i] = i + 1;
-    }
-
-    run(&r, p, n, all, i, PLENTY, 0);
-    (void) snprintf(what, sizeof(what), "%s, byte by byte", name);
-    compare(what, whole, &r);
-    free(all);
-
-    for (i = 0; n <= 300 && i <= n; i++) {
-        run(&r, p, n, &i, 1, PLENTY, 0);
-        (void) snprintf(what, sizeof(what), "%s, cut at %zu", name, i);
-        compare(what, whole, &r);
-    }
-
-    for (i = 0; i < 100; i++) {
-        k = unit_random_cuts(n, cuts, MAX_CUTS);
-        run(&r, p, n, cuts, k, PLENTY, 0);
-        (void) snprintf(what, sizeof(what), "%s, random cuts %zu", name, i);
-        compare(what, whole, &r);
-    }
-}
+static const framer_case_t  line_case = { LLM_FRAMING_NDJSON, 0, 0, 0 };
 
 
 static int
@@ -165,34 +28,34 @@ valid(const llm_u8 *p, size_t n)
 }
 
 
-/* Record i of the vector is [p, p + n). */
+/* Record i of the vector is r. */
 static void
 check_record(const char *name, size_t i, const json_t *want,
-    const llm_u8 *p, size_t n)
+    const llm_slice_t *r)
 {
-    size_t         len;
+    size_t         n;
     json_t        *value;
     llm_u8        *raw;
     json_error_t   error;
 
     raw = unit_base64(json_string_value(json_object_get(want, "raw_b64")),
-                      &len);
+                      &n);
 
-    if (len != n || memcmp(raw, p, n) != 0) {
+    if (r->n != n || memcmp(raw, r->p, n) != 0) {
         fail_msg("%s: record %zu has other bytes", name, i);
     }
 
     free(raw);
 
-    if (valid(p, n) != json_is_true(json_object_get(want, "valid"))) {
+    if (valid(r->p, n) != json_is_true(json_object_get(want, "valid"))) {
         fail_msg("%s: record %zu: another verdict", name, i);
     }
 
-    if (!valid(p, n)) {
+    if (!valid(r->p, n)) {
         return;
     }
 
-    value = unit_parse(p, n, &error);
+    value = unit_parse(r->p, n, &error);
 
     if (value == NULL || !json_equal(value, json_object_get(want, "value"))) {
         fail_msg("%s: record %zu: another value", name, i);
@@ -203,42 +66,36 @@ check_record(const char *name, size_t i, const json_t *want,
 
 
 static void
-check_vector(const char *name, const json_t *v, const result_t *r)
+check_vector(const char *name, const json_t *v, const framer_result_t *r)
 {
-    size_t         i, n;
+    size_t         i;
     unsigned       truncated;
     const char    *end;
-    const llm_u8  *p, *lf;
+    llm_slice_t    frame;
     const json_t  *records;
 
     end = json_string_value(json_object_get(v, "eof"));
     truncated = strcmp(end, "truncated") == 0;
 
     assert_int_equal(r->end, LLM_DONE);
-    assert_int_equal(r->unterminated, strcmp(end, "clean") != 0);
+    assert_int_equal(r->tail, strcmp(end, "clean") != 0);
 
     records = json_object_get(v, "records");
 
-    if (json_array_size(records) + truncated != r->records) {
-        fail_msg("%s: %zu records, not %zu", name, r->records,
+    if (json_array_size(records) + truncated != r->n) {
+        fail_msg("%s: %zu records, not %zu", name, r->n,
                  json_array_size(records) + truncated);
     }
 
-    p = r->p;
-
-    for (i = 0; i < r->records; i++) {
-        lf = memchr(p, '\n', (size_t) (r->p + r->n - p));
-        assert_non_null(lf);
-        n = (size_t) (lf - p);
+    for (i = 0; i < r->n; i++) {
+        frame = framer_frame(r, i);
 
         if (i < json_array_size(records)) {
-            check_record(name, i, json_array_get(records, i), p, n);
+            check_record(name, i, json_array_get(records, i), &frame);
 
         } else {
-            assert_false(valid(p, n));
+            assert_false(valid(frame.p, frame.n));
         }
-
-        p = lf + 1;
     }
 }
 
@@ -246,32 +103,31 @@ check_vector(const char *name, const json_t *v, const result_t *r)
 static void
 one_vector(const char *path, const char *name)
 {
-    size_t     i, k, n, cuts[MAX_CUTS];
-    json_t    *v, *splits, *list, *at;
-    llm_u8    *p;
-    result_t   whole, r;
+    size_t           i, k, n, cuts[FRAMER_MAX_CUTS];
+    json_t          *v, *splits, *list, *at;
+    llm_u8          *p;
+    framer_result_t  whole, r;
 
-    v = unit_json(path);
-    p = unit_base64(json_string_value(json_object_get(v, "input_b64")), &n);
+    p = framer_vector(path, &v, &n);
 
-    run(&whole, p, n, NULL, 0, PLENTY, 0);
+    framer_run(&whole, &line_case, p, n, NULL, 0);
     check_vector(name, v, &whole);
-    all_cuts(name, p, n, &whole);
+    framer_all_cuts(name, &line_case, p, n, &whole);
 
     splits = json_object_get(v, "splits");
 
     json_array_foreach (splits, i, list) {
-        assert_true(json_array_size(list) <= MAX_CUTS);
+        assert_true(json_array_size(list) <= FRAMER_MAX_CUTS);
 
         json_array_foreach (list, k, at) {
             cuts[k] = (size_t) json_number_value(at);
         }
 
-        run(&r, p, n, cuts, k, PLENTY, 0);
-        compare(name, &whole, &r);
+        framer_run(&r, &line_case, p, n, cuts, k);
+        framer_compare(name, &whole, &r);
     }
 
-    free(whole.p);
+    framer_forget(&whole);
     free(p);
     json_decref(v);
 }
@@ -289,48 +145,38 @@ test_vectors(void **state)
 static void
 test_lines(void **state)
 {
-    size_t    i;
-    result_t  r;
+    size_t           i;
+    framer_result_t  r;
 
-    /* a stream, its records, how many of them, whether the last has no LF */
+    /* a stream, its records, whether the last has no LF */
     static const struct {
         const char  *text;
         const char  *records;
-        size_t       n;
         unsigned     unterminated;
     } rows[] = {
-        { "", "", 0, 0 },
-        { " \t\r\n \r\n", "", 0, 0 },
-        { "1", "1\n", 1, 1 },
-        { "1 \t\r", "1\n", 1, 1 },
-        { "\n 1 \n\r\n\t2 3\t\n", "1\n2 3\n", 2, 0 },
-        { "\xef\xbb\xbf", "", 0, 0 },
-        { "\xef\xbb\xbf\n1\n", "1\n", 1, 0 },
-        { "\xef\xbb\xbf\xef\xbb\xbf\n", "\xef\xbb\xbf\n", 1, 0 },
-        { " \xef\xbb\xbf\n", "\xef\xbb\xbf\n", 1, 0 },
-        { "\xef\xbb", "\xef\xbb\n", 1, 1 },
-        { "\xef\n1\n", "\xef\n1\n", 2, 0 },
-        { "\xef\xbbz\n1\n", "\xef\xbbz\n1\n", 2, 0 }
+        { "", "", 0 },
+        { " \t\r\n \r\n", "", 0 },
+        { "1", "1\n", 1 },
+        { "1 \t\r", "1\n", 1 },
+        { "\n 1 \n\r\n\t2 3\t\n", "1\n2 3\n", 0 },
+        { "\xef\xbb\xbf", "", 0 },
+        { "\xef\xbb\xbf\n1\n", "1\n", 0 },
+        { "\xef\xbb\xbf\xef\xbb\xbf\n", "\xef\xbb\xbf\n", 0 },
+        { " \xef\xbb\xbf\n", "\xef\xbb\xbf\n", 0 },
+        { "\xef\xbb", "\xef\xbb\n", 1 },
+        { "\xef\n1\n", "\xef\n1\n", 0 },
+        { "\xef\xbbz\n1\n", "\xef\xbbz\n1\n", 0 }
     };
 
     (void) state;
 
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        run(&r, (const llm_u8 *) rows[i].text, strlen(rows[i].text), NULL, 0,
-            PLENTY, 0);
+        framer_expect(&line_case, rows[i].text, rows[i].records, LLM_DONE, 0,
+                      0);
 
-        assert_int_equal(r.end, LLM_DONE);
-        assert_int_equal(r.records, rows[i].n);
-        assert_int_equal(r.unterminated, rows[i].unterminated);
-        assert_int_equal(r.n, strlen(rows[i].records));
-
-        if (r.n != 0) {
-            assert_memory_equal(r.p, rows[i].records, r.n);
-        }
-
-        all_cuts(rows[i].text, (const llm_u8 *) rows[i].text,
-                 strlen(rows[i].text), &r);
-        free(r.p);
+        framer_run_text(&r, &line_case, rows[i].text);
+        assert_int_equal(r.tail, rows[i].unterminated);
+        framer_forget(&r);
     }
 }
 
@@ -339,24 +185,9 @@ test_lines(void **state)
 static void
 test_too_big(void **state)
 {
-    size_t    k, n, cut;
-    result_t  r;
-
-    static const char  text[] = "1\n   0123456789 \r\n2\n";
-
     (void) state;
 
-    n = sizeof(text) - 1;
-
-    for (k = 0; k < 2; k++) {
-        for (cut = 0; cut <= n; cut++) {
-            run(&r, (const llm_u8 *) text, n, &cut, 1, 12 - k, 0);
-
-            assert_int_equal(r.end, k == 0 ? LLM_DONE : LLM_TOO_BIG);
-            assert_int_equal(r.records, k == 0 ? 3 : 1);
-            free(r.p);
-        }
-    }
+    framer_bounds(&line_case, "1\n   0123456789 \r\n2\n", 12, 1);
 }
 
 
@@ -389,79 +220,32 @@ test_failure_is_final(void **state)
 static void
 test_no_memory(void **state)
 {
-    size_t    cut, n, fail_at;
-    result_t  good, r;
-
-    static const char  text[] = "\xef\xbb{\"a\":1}\n{\"b\":2}\n{\"c\":3}";
+    framer_case_t    c;
+    framer_result_t  r;
 
     (void) state;
 
-    n = sizeof(text) - 1;
-
-    for (cut = 0; cut <= n; cut++) {
-        run(&good, (const llm_u8 *) text, n, &cut, 1, PLENTY, 0);
-        assert_int_equal(good.records, 3);
-        assert_true(good.calls >= 1);
-
-        for (fail_at = 1; fail_at <= good.calls; fail_at++) {
-            run(&r, (const llm_u8 *) text, n, &cut, 1, PLENTY, fail_at);
-            assert_int_equal(r.end, LLM_NOMEM);
-            assert_true(r.records < 3);
-            free(r.p);
-        }
-
-        free(good.p);
-    }
+    framer_no_memory(&line_case,
+                     "\xef\xbb{\"a\":1}\n{\"b\":2}\n{\"c\":3}");
 
     /* the half of a BOM that turns out to be a record at the very end */
 
-    run(&r, (const llm_u8 *) "\xef\xbb", 2, NULL, 0, PLENTY, 1);
+    c = line_case;
+    c.fail_at = 1;
+
+    framer_run_text(&r, &c, "\xef\xbb");
     assert_int_equal(r.end, LLM_NOMEM);
-    assert_int_equal(r.records, 0);
+    assert_int_equal(r.n, 0);
+    framer_forget(&r);
 }
 
 
-/* Memory: none for white space, given back after a large record. */
 static void
 test_memory(void **state)
 {
-    size_t        i;
-    llm_u8        piece[65536];
-    llm_alloc_t   a;
-    llm_slice_t   s;
-    llm_ndjson_t  f;
-    unit_alloc_t  u;
-
     (void) state;
 
-    a = unit_alloc(&u);
-    llm_ndjson_init(&f, &a, PLENTY);
-
-    memset(piece, ' ', sizeof(piece));
-
-    for (i = 0; i < 256; i++) {
-        llm_ndjson_feed(&f, piece, sizeof(piece));
-        assert_int_equal(llm_ndjson_next(&f, &s), LLM_AGAIN);
-    }
-
-    assert_int_equal(u.calls, 0);
-
-    memset(piece, '1', sizeof(piece));
-
-    for (i = 0; i < 32; i++) {
-        llm_ndjson_feed(&f, piece, sizeof(piece));
-        assert_int_equal(llm_ndjson_next(&f, &s), LLM_AGAIN);
-    }
-
-    llm_ndjson_feed(&f, (const llm_u8 *) "\n", 1);
-    assert_int_equal(llm_ndjson_next(&f, &s), LLM_OK);
-    assert_int_equal(s.n, 32 * sizeof(piece));
-    assert_true(u.bytes >= s.n);
-
-    assert_int_equal(llm_ndjson_next(&f, &s), LLM_AGAIN);
-    assert_int_equal(u.bytes, 0);
-
-    llm_ndjson_free(&f);
+    framer_memory(&line_case, "\n");
 }
 
 

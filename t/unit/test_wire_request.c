@@ -87,10 +87,12 @@ test_read(void **state)
         body = unit_copy(read_cases[i].in, n);
         memset(&r, 0xff, sizeof(r));
 
-        assert_int_equal(llm_request_read(&r, body, n, 0), read_cases[i].rc);
+        assert_int_equal(llm_request_read(&r, body, n, 0,
+                                          &llm_dialect_openai),
+                         read_cases[i].rc);
         assert_int_equal(r.stream, read_cases[i].stream);
         assert_int_equal(r.include_usage, read_cases[i].usage);
-        assert_int_equal(r.messages, read_cases[i].messages);
+        assert_int_equal(r.needed, read_cases[i].messages);
         assert_int_equal(r.empty, read_cases[i].empty);
 
         if (read_cases[i].model == NULL) {
@@ -163,7 +165,8 @@ test_read_invalid(void **state)
         body = unit_copy(wrong_cases[i].in, n);
         memset(&r, 0xff, sizeof(r));
 
-        assert_int_equal(llm_request_read(&r, body, n, 0), LLM_INVALID);
+        assert_int_equal(llm_request_read(&r, body, n, 0,
+                                          &llm_dialect_openai), LLM_INVALID);
 
         if (wrong_cases[i].member == NULL) {
             assert_null(r.member);
@@ -176,8 +179,10 @@ test_read_invalid(void **state)
         free(body);
     }
 
-    assert_int_equal(llm_request_read(&r, NULL, 0, 0), LLM_INVALID);
-    assert_int_equal(llm_request_read(&r, (const llm_u8 *) "{}\0", 3, 0),
+    assert_int_equal(llm_request_read(&r, NULL, 0, 0,
+                                      &llm_dialect_openai), LLM_INVALID);
+    assert_int_equal(llm_request_read(&r, (const llm_u8 *) "{}\0", 3, 0,
+                                      &llm_dialect_openai),
                      LLM_INVALID);
 }
 
@@ -208,13 +213,15 @@ test_read_utf8(void **state)
     for (i = 0; i < 4 * sizeof(good) / sizeof(good[0]); i++) {
         n = snprintf(body, sizeof(body), where[i % 4], good[i / 4]);
         assert_int_equal(llm_request_read(&r, (const llm_u8 *) body,
-                                          (size_t) n, 0), LLM_OK);
+                                          (size_t) n, 0,
+                                          &llm_dialect_openai), LLM_OK);
     }
 
     for (i = 0; i < 4 * sizeof(bad) / sizeof(bad[0]); i++) {
         n = snprintf(body, sizeof(body), where[i % 4], bad[i / 4]);
         assert_int_equal(llm_request_read(&r, (const llm_u8 *) body,
-                                          (size_t) n, 0), LLM_INVALID);
+                                          (size_t) n, 0,
+                                          &llm_dialect_openai), LLM_INVALID);
         assert_null(r.member);
     }
 }
@@ -247,7 +254,8 @@ read_deep(size_t levels, unsigned max_depth)
     llm_request_t   r;
 
     s = deep(levels);
-    rc = llm_request_read(&r, (const llm_u8 *) s, strlen(s), max_depth);
+    rc = llm_request_read(&r, (const llm_u8 *) s, strlen(s), max_depth,
+                          &llm_dialect_openai);
     assert_null(r.member);
     free(s);
 
@@ -279,14 +287,17 @@ test_read_depth(void **state)
     /* inside of a known member, too, and before its type is judged */
 
     assert_int_equal(llm_request_read(&r, (const llm_u8 *) options,
-                                      sizeof(options) - 1, 2),
+                                      sizeof(options) - 1, 2,
+                                      &llm_dialect_openai),
                      LLM_TOO_DEEP);
     assert_null(r.member);
     assert_int_equal(llm_request_read(&r, (const llm_u8 *) options,
-                                      sizeof(options) - 1, 3),
+                                      sizeof(options) - 1, 3,
+                                      &llm_dialect_openai),
                      LLM_TOO_DEEP);
     assert_int_equal(llm_request_read(&r, (const llm_u8 *) options,
-                                      sizeof(options) - 1, 4),
+                                      sizeof(options) - 1, 4,
+                                      &llm_dialect_openai),
                      LLM_INVALID);
     assert_string_equal(r.member, "model");
 
@@ -318,8 +329,9 @@ check_prompt(const char *in, size_t n, const char *want)
     assert_int_equal(b.n, strlen(want));
     assert_memory_equal(b.p, want, b.n);
 
-    assert_int_equal(llm_request_read(&r, b.p, b.n, 0), LLM_OK);
-    assert_int_equal(r.messages, 1);
+    assert_int_equal(llm_request_read(&r, b.p, b.n, 0,
+                                      &llm_dialect_openai), LLM_OK);
+    assert_int_equal(r.needed, 1);
     assert_int_equal(r.stream, -1);
 
     free(prompt);

@@ -264,6 +264,7 @@ check_set(const char *in, const char *model, int stream, unsigned usage,
 {
     llm_request_change_t  change;
 
+    memset(&change, 0, sizeof(change));
     change.model = chars(model);
     change.stream = stream;
     change.usage = usage;

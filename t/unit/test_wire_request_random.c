@@ -398,7 +398,8 @@ check_round(const round_t *r, unsigned duplicates)
     in = strndup((char *) r->in.p, r->in.n);
     assert_non_null(in);
 
-    assert_int_equal(llm_request_read(&before, r->in.p, r->in.n, 0),
+    assert_int_equal(llm_request_read(&before, r->in.p, r->in.n, 0,
+                                      &llm_dialect_openai),
                      LLM_OK);
     assert_int_equal(before.empty, r->n == 0);
 
@@ -414,7 +415,7 @@ check_round(const round_t *r, unsigned duplicates)
     assert_int_equal(edits == 0, strcmp(in, out) == 0);
 
     assert_int_equal(llm_request_read(&after, (llm_u8 *) out, strlen(out),
-                                      0), LLM_OK);
+                                      0, &llm_dialect_openai), LLM_OK);
     assert_int_equal(after.stream == 1, r->streams);
 
     if (!duplicates) {
@@ -518,7 +519,8 @@ cost(const llm_u8 *body, size_t n)
         a = unit_alloc(&u);
         from = clock();
 
-        assert_int_equal(llm_request_read(&r, body, n, 0), LLM_OK);
+        assert_int_equal(llm_request_read(&r, body, n, 0,
+                                          &llm_dialect_openai), LLM_OK);
         assert_int_equal(llm_request_plan(&plan, body, n, &change, &a),
                          LLM_OK);
 

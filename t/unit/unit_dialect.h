@@ -7,6 +7,7 @@
 #define UNIT_DIALECT_H
 
 #include "flow_support.h"
+#include "llm_encode.h"
 
 
 /* What a decoder said, a line an event. */
@@ -39,6 +40,7 @@ typedef struct {
     void                 *state;
     size_t                size;
     unsigned              answer;
+    llm_answer_t          gathered;
 } client_t;
 
 void client_open(client_t *c, const llm_dialect_t *d, unsigned answer);

@@ -173,23 +173,6 @@ sse_run(sse_result_t *r, const llm_u8 *p, size_t n, const size_t *cuts,
 }
 
 
-static void
-run_bytes(sse_result_t *r, const llm_u8 *p, size_t n)
-{
-    size_t  i, *cuts;
-
-    cuts = malloc((n + 1) * sizeof(size_t));
-    assert_non_null(cuts);
-
-    for (i = 0; i + 1 < n; i++) {
-        cuts[i] = i + 1;
-    }
-
-    sse_run(r, p, n, cuts, i, &sse_no_limits);
-    free(cuts);
-}
-
-
 /* Two runs must not differ in anything but where the bytes lay. */
 void
 sse_compare(const char *what, const sse_result_t *a, sse_result_t *b)
@@ -219,31 +202,36 @@ sse_compare(const char *what, const sse_result_t *a, sse_result_t *b)
 }
 
 
+typedef struct {
+    const llm_u8         *p;
+    size_t                n;
+    const sse_result_t   *whole;
+} sse_cut_t;
+
+
+static void
+cut_run(void *ctx, const char *what, const size_t *cuts, size_t k)
+{
+    sse_cut_t     *c;
+    sse_result_t   r;
+
+    c = ctx;
+
+    sse_run(&r, c->p, c->n, cuts, k, &sse_no_limits);
+    sse_compare(what, c->whole, &r);
+}
+
+
 /* Every way of cutting gives what the whole gave. */
 void
 sse_all_cuts(const char *name, const llm_u8 *p, size_t n,
     const sse_result_t *whole)
 {
-    char      what[128];
-    size_t    i, k, cuts[SSE_MAX_CUTS];
-    sse_result_t  r;
+    sse_cut_t  c;
 
-    run_bytes(&r, p, n);
-    (void) snprintf(what, sizeof(what), "%s, byte by byte", name);
-    sse_compare(what, whole, &r);
+    c = (sse_cut_t) { p, n, whole };
 
-    for (i = 0; n <= 300 && i <= n; i++) {
-        sse_run(&r, p, n, &i, 1, &sse_no_limits);
-        (void) snprintf(what, sizeof(what), "%s, cut at %zu", name, i);
-        sse_compare(what, whole, &r);
-    }
-
-    for (i = 0; i < 100; i++) {
-        k = unit_random_cuts(n, cuts, SSE_MAX_CUTS);
-        sse_run(&r, p, n, cuts, k, &sse_no_limits);
-        (void) snprintf(what, sizeof(what), "%s, random cuts %zu", name, i);
-        sse_compare(what, whole, &r);
-    }
+    unit_all_cuts(name, n, cut_run, &c);
 }
 
 

@@ -11,6 +11,10 @@
 #include "unit_support.h"
 
 
+/* cuts of one random run */
+#define UNIT_CUTS  128
+
+
 static uint64_t  unit_state;
 
 
@@ -463,4 +467,35 @@ unit_random_cuts(size_t n, size_t *cuts, size_t max)
     }
 
     return i;
+}
+
+
+void
+unit_all_cuts(const char *name, size_t n, unit_cut_pt f, void *ctx)
+{
+    char     what[160];
+    size_t   i, k, *cuts;
+
+    cuts = malloc((n + UNIT_CUTS) * sizeof(size_t));
+    assert_non_null(cuts);
+
+    for (i = 0; i + 1 < n; i++) {
+        cuts[i] = i + 1;
+    }
+
+    (void) snprintf(what, sizeof(what), "%s, byte by byte", name);
+    f(ctx, what, cuts, i);
+
+    for (i = 0; n <= 300 && i <= n; i++) {
+        (void) snprintf(what, sizeof(what), "%s, cut at %zu", name, i);
+        f(ctx, what, &i, 1);
+    }
+
+    for (i = 0; i < 100; i++) {
+        k = unit_random_cuts(n, cuts, UNIT_CUTS);
+        (void) snprintf(what, sizeof(what), "%s, random cuts %zu", name, i);
+        f(ctx, what, cuts, k);
+    }
+
+    free(cuts);
 }

@@ -97,5 +97,15 @@ uint32_t unit_random(uint32_t below);
 /* Fills `cuts` with up to max ascending offsets in 1..n-1. */
 size_t unit_random_cuts(size_t n, size_t *cuts, size_t max);
 
+/*
+ * Calls f with every way that n bytes are to be cut in: byte by byte, in two
+ * at each place (300 bytes at most), a hundred times at random.  `what` names
+ * the run; cuts: k ascending offsets.
+ */
+typedef void (*unit_cut_pt)(void *ctx, const char *what, const size_t *cuts,
+    size_t k);
+
+void unit_all_cuts(const char *name, size_t n, unit_cut_pt f, void *ctx);
+
 
 #endif /* UNIT_SUPPORT_H */

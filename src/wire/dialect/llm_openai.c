@@ -8,20 +8,11 @@
  */
 
 #include "llm_openai.h"
+#include "llm_error.h"
 
 
 /* a time above this is in milliseconds, as some servers say it */
 #define LLM_OPENAI_MILLISECONDS  INT64_C(100000000000)
-
-
-static inline llm_rc_t
-llm_openai_emit(llm_openai_chunk_t *c, llm_event_type_t type)
-{
-    c->emitted++;
-    c->ev.type = type;
-
-    return c->d->emit(c->d->ctx, &c->ev);
-}
 
 
 static llm_rc_t
@@ -49,229 +40,6 @@ llm_openai_start(llm_openai_chunk_t *c)
 }
 
 
-/* TEXT, REASONING or REFUSAL; nothing for an empty or absent string. */
-static inline llm_rc_t
-llm_openai_text(llm_openai_chunk_t *c, llm_event_type_t type,
-    const llm_slice_t *text)
-{
-    if (text->n == 0) {
-        return LLM_OK;
-    }
-
-    c->ev.text = *text;
-
-    return llm_openai_emit(c, type);
-}
-
-
-/* The strings "text" or "summary" of an array's objects. */
-static llm_rc_t
-llm_openai_texts(llm_openai_chunk_t *c, const llm_slice_t *raw)
-{
-    llm_rc_t         rc;
-    llm_json_t       j;
-    llm_slice_t      key, v, text;
-    llm_json_type_t  type;
-
-    llm_openai_reopen(&j, raw);
-
-    while (llm_openai_object(&j)) {
-        text = llm_slice_null;
-
-        while (llm_openai_member(&j, &key, &v, &type)) {
-            if (type == LLM_JSON_STRING
-                && (llm_json_is(&key, "text")
-                    || llm_json_is(&key, "summary")))
-            {
-                text = v;
-            }
-        }
-
-        rc = llm_openai_text(c, LLM_EV_REASONING, &text);
-        if (rc != LLM_OK) {
-            return rc;
-        }
-    }
-
-    return LLM_OK;
-}
-
-
-/* One object of a content that is an array; j stands behind its brace. */
-static llm_rc_t
-llm_openai_part(llm_openai_chunk_t *c, llm_json_t *j)
-{
-    llm_rc_t          rc;
-    llm_slice_t       key, v, text, refusal, list;
-    llm_json_type_t   type;
-    llm_event_type_t  ev;
-
-    ev = LLM_EV_TEXT;
-    text = llm_slice_null;
-    refusal = llm_slice_null;
-    list = llm_slice_null;
-
-    while (llm_openai_member(j, &key, &v, &type)) {
-
-        if (llm_json_is(&key, "thinking") && type == LLM_JSON_ARRAY) {
-            list = v;
-
-        } else if (type != LLM_JSON_STRING) {
-            continue;
-
-        } else if (llm_json_is(&key, "type")) {
-            if (llm_json_is(&v, "thinking") || llm_json_is(&v, "reasoning")) {
-                ev = LLM_EV_REASONING;
-            }
-
-        } else if (llm_json_is(&key, "text")
-                   || llm_json_is(&key, "thinking"))
-        {
-            text = v;
-
-        } else if (llm_json_is(&key, "refusal")) {
-            refusal = v;
-        }
-    }
-
-    rc = list.p != NULL ? llm_openai_texts(c, &list) : LLM_OK;
-
-    if (rc == LLM_OK) {
-        rc = llm_openai_text(c, ev, &text);
-    }
-
-    if (rc == LLM_OK) {
-        rc = llm_openai_text(c, LLM_EV_REFUSAL, &refusal);
-    }
-
-    return rc;
-}
-
-
-/* Content that is an array: Mistral's text and thinking parts. */
-static llm_rc_t
-llm_openai_parts(llm_openai_chunk_t *c, const llm_slice_t *raw)
-{
-    llm_rc_t    rc;
-    llm_json_t  j;
-
-    llm_openai_reopen(&j, raw);
-
-    while (llm_openai_object(&j)) {
-        rc = llm_openai_part(c, &j);
-        if (rc != LLM_OK) {
-            return rc;
-        }
-    }
-
-    return LLM_OK;
-}
-
-
-/* Reads the name and the arguments of a call into c->ev. */
-static void
-llm_openai_function(llm_openai_chunk_t *c, const llm_slice_t *raw)
-{
-    llm_json_t       j;
-    llm_slice_t      v, key;
-    llm_json_type_t  type;
-
-    llm_openai_reopen(&j, raw);
-
-    while (llm_openai_member(&j, &key, &v, &type)) {
-
-        if (llm_json_is(&key, "name")) {
-            if (type == LLM_JSON_STRING && v.n != 0) {
-                c->ev.name = v;
-            }
-
-        } else if (llm_json_is(&key, "arguments")) {
-
-            /* an object is against the rules, but seen: its bytes are text */
-
-            if (type == LLM_JSON_STRING || type == LLM_JSON_OBJECT) {
-                c->ev.text = v;
-            }
-        }
-    }
-}
-
-
-/* Emits the call that was read into c->ev, if it says anything. */
-static llm_rc_t
-llm_openai_call(llm_openai_chunk_t *c)
-{
-    llm_rc_t  rc;
-
-    rc = LLM_OK;
-
-    if (c->ev.id.p != NULL || c->ev.name.p != NULL || c->ev.text.n != 0) {
-        rc = llm_openai_emit(c, LLM_EV_TOOL_CALL);
-    }
-
-    c->ev.id = llm_slice_null;
-    c->ev.name = llm_slice_null;
-    c->ev.text = llm_slice_null;
-    c->ev.tool_index = 0;
-
-    return rc;
-}
-
-
-/* One of tool_calls, the pos-th; j stands behind its brace. */
-static llm_rc_t
-llm_openai_tool(llm_openai_chunk_t *c, llm_json_t *j, unsigned pos)
-{
-    int64_t          index;
-    llm_slice_t      v, key;
-    llm_json_type_t  type;
-
-    c->ev.text = llm_slice_null;
-    c->ev.tool_index = pos;
-
-    while (llm_openai_member(j, &key, &v, &type)) {
-
-        if (type == LLM_JSON_OBJECT && llm_json_is(&key, "function")) {
-            llm_openai_function(c, &v);
-
-        } else if (type == LLM_JSON_STRING && llm_json_is(&key, "id")) {
-            if (v.n != 0) {
-                c->ev.id = v;
-            }
-
-        } else if (type == LLM_JSON_NUMBER && llm_json_is(&key, "index")) {
-            index = llm_json_uint(&v);
-
-            if (index >= 0 && index <= INT32_MAX) {
-                c->ev.tool_index = (unsigned) index;
-            }
-        }
-    }
-
-    return llm_openai_call(c);
-}
-
-
-static llm_rc_t
-llm_openai_tools(llm_openai_chunk_t *c, const llm_slice_t *raw)
-{
-    llm_rc_t    rc;
-    unsigned    pos;
-    llm_json_t  j;
-
-    llm_openai_reopen(&j, raw);
-
-    for (pos = 0; llm_openai_object(&j); pos++) {
-        rc = llm_openai_tool(c, &j, pos);
-        if (rc != LLM_OK) {
-            return rc;
-        }
-    }
-
-    return LLM_OK;
-}
-
-
 static llm_finish_t
 llm_openai_reason(const llm_slice_t *word)
 {
@@ -279,16 +47,16 @@ llm_openai_reason(const llm_slice_t *word)
         llm_slice_t   word;
         llm_finish_t  finish;
     } words[] = {
-        { llm_openai_str("stop"), LLM_FINISH_STOP },
-        { llm_openai_str("length"), LLM_FINISH_LENGTH },
-        { llm_openai_str("tool_calls"), LLM_FINISH_TOOL_CALLS },
-        { llm_openai_str("content_filter"), LLM_FINISH_CONTENT_FILTER },
-        { llm_openai_str("function_call"), LLM_FINISH_TOOL_CALLS },
-        { llm_openai_str("error"), LLM_FINISH_ERROR },
-        { llm_openai_str("insufficient_system_resource"), LLM_FINISH_ERROR },
-        { llm_openai_str("eos"), LLM_FINISH_STOP },
-        { llm_openai_str("eos_token"), LLM_FINISH_STOP },
-        { llm_openai_str("model_length"), LLM_FINISH_LENGTH }
+        { llm_str("stop"), LLM_FINISH_STOP },
+        { llm_str("length"), LLM_FINISH_LENGTH },
+        { llm_str("tool_calls"), LLM_FINISH_TOOL_CALLS },
+        { llm_str("content_filter"), LLM_FINISH_CONTENT_FILTER },
+        { llm_str("function_call"), LLM_FINISH_TOOL_CALLS },
+        { llm_str("error"), LLM_FINISH_ERROR },
+        { llm_str("insufficient_system_resource"), LLM_FINISH_ERROR },
+        { llm_str("eos"), LLM_FINISH_STOP },
+        { llm_str("eos_token"), LLM_FINISH_STOP },
+        { llm_str("model_length"), LLM_FINISH_LENGTH }
     };
 
     size_t  i;
@@ -305,43 +73,6 @@ llm_openai_reason(const llm_slice_t *word)
 }
 
 
-/* What is rare in a choice: all that has to be read a second time. */
-static llm_rc_t
-llm_openai_emit_rare(llm_openai_chunk_t *c, const llm_openai_choice_t *ch)
-{
-    llm_rc_t  rc;
-
-    rc = LLM_OK;
-
-    if (ch->details.p != NULL && ch->reasoning.n == 0) {
-        rc = llm_openai_texts(c, &ch->details);
-    }
-
-    if (rc == LLM_OK && ch->parts.p != NULL) {
-        rc = llm_openai_parts(c, &ch->parts);
-    }
-
-    if (rc == LLM_OK && ch->tools.p != NULL) {
-        rc = llm_openai_tools(c, &ch->tools);
-    }
-
-    if (rc == LLM_OK && ch->call.p != NULL) {
-        c->ev.text = llm_slice_null;
-        llm_openai_function(c, &ch->call);
-        rc = llm_openai_call(c);
-    }
-
-    if (rc == LLM_OK && ch->logprobs.p != NULL) {
-        c->ev.text = llm_slice_null;
-        c->ev.raw = ch->logprobs;
-        rc = llm_openai_emit(c, LLM_EV_LOGPROBS);
-        c->ev.raw = llm_slice_null;
-    }
-
-    return rc;
-}
-
-
 static llm_rc_t
 llm_openai_emit_finish(llm_openai_chunk_t *c, const llm_slice_t *word)
 {
@@ -355,15 +86,6 @@ llm_openai_emit_finish(llm_openai_chunk_t *c, const llm_slice_t *word)
     c->ev.finish = LLM_FINISH_NONE;
 
     return rc;
-}
-
-
-static inline int
-llm_openai_is_rare(const llm_openai_choice_t *ch)
-{
-    return ch->details.p != NULL || ch->parts.p != NULL
-           || ch->tools.p != NULL || ch->call.p != NULL
-           || ch->logprobs.p != NULL;
 }
 
 
@@ -436,9 +158,9 @@ llm_openai_emit_choices(llm_openai_chunk_t *c)
                                  : LLM_OK;
     }
 
-    llm_openai_reopen(&j, &c->choices);
+    llm_json_reopen(&j, &c->choices);
 
-    for (pos = 0; llm_openai_object(&j); pos++) {
+    for (pos = 0; llm_json_object(&j); pos++) {
         memset(&ch, 0, sizeof(llm_openai_choice_t));
         (void) llm_openai_choice(c, &j, &ch);
 
@@ -464,9 +186,9 @@ llm_openai_emit_usage(llm_openai_chunk_t *c)
     raw = c->usage;
 
     if (raw.p == NULL) {
-        llm_openai_reopen(&j, &c->groq);
+        llm_json_reopen(&j, &c->groq);
 
-        while (llm_openai_member(&j, &key, &v, &type)) {
+        while (llm_json_member(&j, &key, &v, &type)) {
             if (type == LLM_JSON_OBJECT && llm_json_is(&key, "usage")) {
                 raw = v;
             }
@@ -505,7 +227,7 @@ llm_openai_emit_error(llm_openai_chunk_t *c)
     llm_rc_t     rc;
     llm_error_t  err;
 
-    rc = llm_openai_decode_error(&c->frame->data, &err);
+    rc = llm_error_read(&c->frame->data, &err);
 
     if (rc != LLM_OK && c->frame->data.n != 0
         && c->frame->data.p[0] != '{' && c->frame->data.p[0] != '[')
@@ -525,11 +247,13 @@ llm_openai_emit_error(llm_openai_chunk_t *c)
 
 
 static void
-llm_openai_open(llm_openai_chunk_t *c, llm_decoder_t *d, llm_frame_t *frame)
+llm_openai_open(llm_openai_chunk_t *c, llm_decoder_t *d, llm_frame_t *frame,
+    unsigned legacy)
 {
     c->d = d;
     c->frame = frame;
     c->answer = 0;
+    c->legacy = legacy;
     c->flat = 0;
     c->emitted = 0;
     c->id = llm_slice_null;
@@ -680,8 +404,9 @@ llm_openai_bare(llm_openai_chunk_t *c)
 }
 
 
-static llm_rc_t
-llm_openai_decode(llm_decoder_t *d, llm_frame_t *frame)
+llm_rc_t
+llm_openai_decode_chunk(llm_decoder_t *d, llm_frame_t *frame,
+    unsigned legacy)
 {
     llm_rc_t            rc;
     unsigned            error;
@@ -694,7 +419,7 @@ llm_openai_decode(llm_decoder_t *d, llm_frame_t *frame)
         return llm_openai_repeat(d, frame, &text);
     }
 
-    llm_openai_open(&c, d, frame);
+    llm_openai_open(&c, d, frame, legacy);
 
     if (frame->data.n == 0 || frame->data.p[0] != '{') {
         rc = llm_openai_bare(&c);
@@ -720,13 +445,14 @@ llm_openai_decode(llm_decoder_t *d, llm_frame_t *frame)
 }
 
 
-static llm_rc_t
-llm_openai_decode_answer(llm_decoder_t *d, llm_frame_t *answer)
+llm_rc_t
+llm_openai_decode_whole(llm_decoder_t *d, llm_frame_t *answer,
+    unsigned legacy)
 {
     llm_rc_t            rc;
     llm_openai_chunk_t  c;
 
-    llm_openai_open(&c, d, answer);
+    llm_openai_open(&c, d, answer, legacy);
     c.answer = 1;
 
     if (!llm_openai_scan(&c)
@@ -748,28 +474,41 @@ llm_openai_decode_answer(llm_decoder_t *d, llm_frame_t *answer)
 }
 
 
-const llm_dialect_t  llm_dialect_openai = {
-    .name = llm_openai_str("openai"),
-    .framing = LLM_FRAMING_SSE,
-    .stream_type = llm_openai_str("text/event-stream; charset=utf-8"),
-    .answer_type = llm_openai_str("application/json"),
-    .stream_default = 0,
+static llm_rc_t
+llm_openai_decode(llm_decoder_t *d, llm_frame_t *frame)
+{
+    return llm_openai_decode_chunk(d, frame, 0);
+}
 
-    .path = llm_openai_str("/v1/chat/completions"),
-    .auth_header = llm_openai_str("Authorization"),
-    .auth_prefix = llm_openai_str("Bearer "),
+
+static llm_rc_t
+llm_openai_decode_answer(llm_decoder_t *d, llm_frame_t *answer)
+{
+    return llm_openai_decode_whole(d, answer, 0);
+}
+
+
+const llm_dialect_t  llm_dialect_openai = {
+    .name = llm_str("openai"),
+    .framing = LLM_FRAMING_SSE,
+    .stream_type = llm_str("text/event-stream; charset=utf-8"),
+    .answer_type = llm_str("application/json"),
+
+    .usage_option = 1,
+    .stream_member = llm_str("stream"),
+    .needs = llm_str("messages"),
+    .read_chat = llm_openai_read_chat,
+    .write_chat = llm_openai_write_chat,
 
     .decode = llm_openai_decode,
     .decode_answer = llm_openai_decode_answer,
-    .decode_error = llm_openai_decode_error,
 
     .stream_size = sizeof(llm_openai_stream_t),
     .encode = llm_openai_encode,
     .stream_drop = llm_openai_stream_drop,
 
-    .answer_size = sizeof(llm_openai_answer_t),
-    .answer = llm_openai_answer,
-    .answer_drop = llm_openai_answer_drop,
+    .terminator = llm_str("data: [DONE]\n\n"),
 
+    .write_answer = llm_openai_write_answer,
     .error_body = llm_openai_error_body
 };

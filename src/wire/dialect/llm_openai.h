@@ -10,20 +10,19 @@
 #include "llm_json.h"
 
 
-/* a static slice */
-#define llm_openai_str(lit)                                                 \
-    { (const llm_u8 *) (lit), sizeof(lit) - 1, 0 }
-
-
 /* bytes of a name that is unescaped to be looked at; longer ones are none
  * of ours */
 #define LLM_OPENAI_NAME    32
 
-/* choices, and tool calls of a choice, that one answer is gathered of */
+/* choices of which it is remembered that their role was said */
 #define LLM_OPENAI_TABLE   128
 
 /* characters of an id or a model's name that are repeated in each chunk */
 #define LLM_OPENAI_LABEL   256
+
+/* Gemini's signature of a call, where Google's own OpenAI endpoint has it */
+#define LLM_OPENAI_SIGNATURE                                                \
+    ",\"extra_content\":{\"google\":{\"thought_signature\":"
 
 
 typedef struct {
@@ -47,6 +46,7 @@ typedef struct {
     llm_decoder_t        *d;
     llm_frame_t          *frame;
     unsigned              answer;   /* one JSON answer, not a chunk */
+    unsigned              legacy;   /* of completions: choices have a text */
     unsigned              flat;     /* "object": "error" */
     unsigned              emitted;  /* events of the current choice */
     llm_json_t            json;
@@ -69,35 +69,44 @@ typedef struct {
     uint32_t        roles[LLM_OPENAI_TABLE / 32];
 } llm_openai_stream_t;
 
-typedef struct {
-    size_t          total;      /* bytes gathered */
-    llm_block_t     id;
-    llm_block_t     model;
-    llm_block_t     choices;    /* llm_openai_part_t, by index */
-    int64_t         created;
-    llm_usage_t     usage;
-    unsigned        has_usage;
-} llm_openai_answer_t;
+
+static inline llm_rc_t
+llm_openai_emit(llm_openai_chunk_t *c, llm_event_type_t type)
+{
+    c->emitted++;
+    c->ev.type = type;
+
+    return c->d->emit(c->d->ctx, &c->ev);
+}
 
 
-/*
- * The value that comes next: the inside of a string, or the bytes of any
- * other value.  Its type as llm_json_skip() gives it.
- */
-llm_json_type_t llm_openai_value(llm_json_t *j, llm_slice_t *v);
+/* TEXT, REASONING or REFUSAL; nothing for an empty or absent string. */
+static inline llm_rc_t
+llm_openai_text(llm_openai_chunk_t *c, llm_event_type_t type,
+    const llm_slice_t *text)
+{
+    if (text->n == 0) {
+        return LLM_OK;
+    }
 
-/*
- * The next member of the object that j stands in: its name, its value as
- * above, and the value's type.  0 at the object's end.
- */
-int llm_openai_member(llm_json_t *j, llm_slice_t *key, llm_slice_t *v,
-    llm_json_type_t *type);
+    c->ev.text = *text;
 
-/* Starts to read an array or an object that was validated before. */
-void llm_openai_reopen(llm_json_t *j, const llm_slice_t *raw);
+    return llm_openai_emit(c, type);
+}
 
-/* Goes into the next object of the array that j stands in; 0 at its end. */
-int llm_openai_object(llm_json_t *j);
+
+static inline int
+llm_openai_is_rare(const llm_openai_choice_t *ch)
+{
+    return ch->details.p != NULL || ch->parts.p != NULL
+           || ch->tools.p != NULL || ch->call.p != NULL
+           || ch->logprobs.p != NULL;
+}
+
+
+/* The events of what is rare in a choice. */
+llm_rc_t llm_openai_emit_rare(llm_openai_chunk_t *c,
+    const llm_openai_choice_t *ch);
 
 /* Reads c->json to its end; 0 when it is not one JSON object. */
 int llm_openai_scan(llm_openai_chunk_t *c);
@@ -107,22 +116,53 @@ int llm_openai_choice(llm_openai_chunk_t *c, llm_json_t *j,
     llm_openai_choice_t *ch);
 
 
+/* Chunks and answers of chat completions, or (legacy) of completions. */
+llm_rc_t llm_openai_decode_chunk(llm_decoder_t *d, llm_frame_t *frame,
+    unsigned legacy);
+llm_rc_t llm_openai_decode_whole(llm_decoder_t *d, llm_frame_t *answer,
+    unsigned legacy);
+
+/* The logprobs object of completions as an array of OpenAI's items, in the
+ * decoder's scratch; absent when it says nothing. */
+llm_rc_t llm_completions_items(llm_decoder_t *d, const llm_slice_t *raw,
+    llm_slice_t *items);
+
 /* Reads a usage object into *u; 0 when it says nothing. */
 int llm_openai_usage(llm_usage_t *u, const llm_slice_t *raw);
 
-llm_rc_t llm_openai_decode_error(const llm_slice_t *data, llm_error_t *err);
+/*
+ * What streams of both have: the part up to the choices, made of the first
+ * event, with an id of that prefix when none was said; the end of a chunk
+ * behind its choices; the counts; the last chunk and the terminator.
+ */
+void llm_openai_begin(llm_encoder_t *e, llm_openai_stream_t *s,
+    const llm_event_t *ev, const char *prefix, const char *object);
+void llm_openai_chunk_end(llm_encoder_t *e);
+void llm_openai_add_usage(llm_openai_stream_t *s, const llm_usage_t *said);
+void llm_openai_end(llm_encoder_t *e, llm_openai_stream_t *s);
 
 void llm_openai_encode(llm_encoder_t *e, void *state, const llm_event_t *ev);
 void llm_openai_stream_drop(llm_encoder_t *e, void *state);
 
-void llm_openai_answer(llm_encoder_t *e, void *state, const llm_event_t *ev);
-void llm_openai_answer_drop(llm_encoder_t *e, void *state);
+void llm_openai_write_answer(llm_encoder_t *e, const llm_answer_t *a);
+
+/* An answer of either, its choices by write(). */
+void llm_openai_write_answer_as(llm_encoder_t *e, const llm_answer_t *a,
+    const char *prefix, const char *object,
+    void (*write)(llm_out_t *out, const llm_choice_t *c));
+
+/* Elements that were gathered as an array, or null for none; the finish
+ * reason of a choice, or null. */
+void llm_openai_write_list(llm_out_t *out, const llm_block_t *b);
+void llm_openai_write_finish(llm_out_t *out, const llm_choice_t *c);
+
+/* Writes a citation as one annotation of a message. */
+void llm_openai_write_annotation(llm_out_t *out, const llm_event_t *ev);
 
 void llm_openai_error_body(llm_out_t *out, const llm_error_t *err);
 
-/* Writes the inside of an id for an answer that came without one. */
-void llm_openai_make_id(llm_out_t *out, const llm_slice_t *model,
-    int64_t now);
+llm_rc_t llm_openai_read_chat(llm_chat_t *c, const llm_u8 *body, size_t n);
+void llm_openai_write_chat(llm_chat_writer_t *w, const llm_chat_t *c);
 
 
 #endif /* LLM_OPENAI_H */

@@ -22,6 +22,7 @@ typedef enum {
     LLM_OPENAI_MESSAGE,
     LLM_OPENAI_LOGPROBS,
     LLM_OPENAI_FINISH,
+    LLM_OPENAI_TEXT,
     LLM_OPENAI_CONTENT,
     LLM_OPENAI_REASONING,
     LLM_OPENAI_REFUSAL,
@@ -41,6 +42,10 @@ llm_openai_key(const llm_u8 *p, size_t n)
 
     case 2:
         return llm_openai_same(p, "id") ? LLM_OPENAI_ID : LLM_OPENAI_OTHER;
+
+    case 4:
+        return llm_openai_same(p, "text") ? LLM_OPENAI_TEXT
+                                          : LLM_OPENAI_OTHER;
 
     case 5:
         return llm_openai_same(p, "index") ? LLM_OPENAI_INDEX
@@ -114,72 +119,6 @@ llm_openai_name(const llm_slice_t *tok)
 }
 
 
-llm_json_type_t
-llm_openai_value(llm_json_t *j, llm_slice_t *v)
-{
-    llm_json_type_t  type;
-
-    type = llm_json_next(j);
-
-    if (type == LLM_JSON_OBJECT || type == LLM_JSON_ARRAY) {
-        return llm_json_skip_rest(j, v);
-    }
-
-    *v = j->tok;
-    v->escaped = type == LLM_JSON_STRING;
-
-    return type;
-}
-
-
-int
-llm_openai_member(llm_json_t *j, llm_slice_t *key, llm_slice_t *v,
-    llm_json_type_t *type)
-{
-    if (llm_json_next(j) != LLM_JSON_KEY) {
-        return 0;
-    }
-
-    *key = j->tok;
-    *type = llm_openai_value(j, v);
-
-    return *type != LLM_JSON_ERROR;
-}
-
-
-void
-llm_openai_reopen(llm_json_t *j, const llm_slice_t *raw)
-{
-    llm_json_init(j, raw->p, raw->n, LLM_JSON_DEPTH_MAX);
-    (void) llm_json_next(j);
-}
-
-
-int
-llm_openai_object(llm_json_t *j)
-{
-    llm_slice_t  v;
-
-    for ( ;; ) {
-        switch (llm_json_next(j)) {
-
-        case LLM_JSON_OBJECT:
-            return 1;
-
-        case LLM_JSON_ARRAY:
-            (void) llm_json_skip_rest(j, &v);
-            break;
-
-        case LLM_JSON_ARRAY_END: case LLM_JSON_END: case LLM_JSON_ERROR:
-            return 0;
-
-        default:
-            break;
-        }
-    }
-}
-
-
 /* The members of a delta or a message; j stands behind its brace.  0 when
  * it is not valid. */
 static int
@@ -191,7 +130,7 @@ llm_openai_delta(llm_json_t *j, llm_openai_choice_t *ch)
 
     while ((type = llm_json_next(j)) == LLM_JSON_KEY) {
         key = llm_openai_name(&j->tok);
-        type = llm_openai_value(j, &v);
+        type = llm_json_value(j, &v);
 
         if (type == LLM_JSON_STRING) {
 
@@ -292,9 +231,17 @@ llm_openai_choice(llm_openai_chunk_t *c, llm_json_t *j,
             continue;
         }
 
-        type = llm_openai_value(j, &v);
+        type = llm_json_value(j, &v);
 
-        if (key != other) {
+        if (key == LLM_OPENAI_TEXT) {
+
+            /* Together's chat chunks have it beside the same delta */
+
+            if (c->legacy && type == LLM_JSON_STRING) {
+                ch->content = v;
+            }
+
+        } else if (key != other) {
             llm_openai_choice_member(ch, key, type, &v);
 
         } else if (type == LLM_JSON_OBJECT) {
@@ -303,7 +250,7 @@ llm_openai_choice(llm_openai_chunk_t *c, llm_json_t *j,
     }
 
     if (type == LLM_JSON_OBJECT_END && !ch->delta && ch->other.p != NULL) {
-        llm_openai_reopen(&inner, &ch->other);
+        llm_json_reopen(&inner, &ch->other);
         (void) llm_openai_delta(&inner, ch);
     }
 
@@ -335,7 +282,7 @@ llm_openai_choices(llm_openai_chunk_t *c)
 
     memset(&c->first, 0, sizeof(llm_openai_choice_t));
 
-    for (n = 0; llm_openai_object(j); n++) {
+    for (n = 0; llm_json_object(j); n++) {
         if (n == 0) {
             if (!llm_openai_choice(c, j, &c->first)) {
                 return 0;
@@ -440,7 +387,7 @@ llm_openai_scan(llm_openai_chunk_t *c)
             continue;
         }
 
-        type = llm_openai_value(j, &v);
+        type = llm_json_value(j, &v);
 
         if (key != LLM_OPENAI_OTHER) {
             llm_openai_chunk_member(c, key, type, &v);

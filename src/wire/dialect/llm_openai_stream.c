@@ -20,56 +20,27 @@ llm_openai_head_full(llm_out_t *out)
 }
 
 
-void
-llm_openai_make_id(llm_out_t *out, const llm_slice_t *model, int64_t now)
-{
-    size_t    i;
-    llm_u8    digits[16];
-    uint64_t  hash;
-
-    static const char  hex[] = "0123456789abcdef";
-
-    /* FNV-1a: the same id for the same answer, no randomness needed */
-
-    hash = UINT64_C(14695981039346656037) ^ (uint64_t) now;
-
-    for (i = 0; i < 8; i++) {
-        hash = (hash ^ (hash >> 32)) * UINT64_C(1099511628211);
-    }
-
-    for (i = 0; i < model->n; i++) {
-        hash = (hash ^ model->p[i]) * UINT64_C(1099511628211);
-    }
-
-    for (i = 0; i < sizeof(digits); i++) {
-        digits[i] = (llm_u8) hex[hash & 15];
-        hash >>= 4;
-    }
-
-    llm_out_lit(out, "chatcmpl-");
-    llm_out(out, digits, sizeof(digits));
-}
-
-
 /* Writes what all chunks of the stream begin with. */
 static void
 llm_openai_write_head(llm_out_t *out, const llm_slice_t *id,
-    const llm_slice_t *model, int64_t created, const llm_encoder_t *e,
-    unsigned linesep)
+    const llm_slice_t *model, const llm_encoder_t *e, const llm_event_t *ev,
+    const char *prefix, const char *object)
 {
     llm_out_lit(out, "data: {\"id\":\"");
 
     if (id->n != 0) {
-        llm_write_inside(out, id, linesep);
+        llm_write_inside(out, id, ev->linesep);
 
     } else {
-        llm_openai_make_id(out, model, e->now);
+        llm_write_id(out, prefix, model, e->now, 0);
     }
 
-    llm_out_lit(out, "\",\"object\":\"chat.completion.chunk\",\"created\":");
-    llm_write_int(out, created >= 0 ? created : e->now);
+    llm_out_lit(out, "\",\"object\":\"");
+    llm_out(out, object, strlen(object));
+    llm_out_lit(out, "\",\"created\":");
+    llm_write_int(out, ev->created >= 0 ? ev->created : e->now);
     llm_out_lit(out, ",\"model\":\"");
-    llm_write_inside(out, model, linesep);
+    llm_write_inside(out, model, ev->linesep);
     llm_out_lit(out, "\",\"choices\":[");
 }
 
@@ -84,7 +55,7 @@ llm_openai_chunk(llm_encoder_t *e, llm_openai_stream_t *s, unsigned choice)
 }
 
 
-static void
+void
 llm_openai_chunk_end(llm_encoder_t *e)
 {
     if (e->usage) {
@@ -130,10 +101,9 @@ llm_openai_role(llm_encoder_t *e, llm_openai_stream_t *s, unsigned choice)
 }
 
 
-/* ev: the START event, or any other when there was none. */
-static void
+void
 llm_openai_begin(llm_encoder_t *e, llm_openai_stream_t *s,
-    const llm_event_t *ev)
+    const llm_event_t *ev, const char *prefix, const char *object)
 {
     size_t       n;
     llm_out_t    out;
@@ -160,11 +130,9 @@ llm_openai_begin(llm_encoder_t *e, llm_openai_stream_t *s,
     out.ctx = NULL;
     out.failed = 0;
 
-    llm_openai_write_head(&out, &id, &model, ev->created, e, ev->linesep);
+    llm_openai_write_head(&out, &id, &model, e, ev, prefix, object);
 
     s->head.n = (size_t) (out.pos - s->head.p);
-
-    llm_openai_role(e, s, 0);
 }
 
 
@@ -193,34 +161,79 @@ llm_openai_write_call(llm_out_t *out, const llm_event_t *ev)
 
     llm_out_lit(out, "\"arguments\":\"");
     llm_write_inside(out, &ev->text, ev->linesep);
-    llm_out_lit(out, "\"}}]");
+    llm_out_lit(out, "\"}");
+
+    if (ev->signature.n != 0) {
+        llm_out_lit(out, LLM_OPENAI_SIGNATURE);
+        llm_write_string(out, &ev->signature, ev->linesep);
+        llm_out_lit(out, "}}");
+    }
+
+    llm_out_lit(out, "}]");
 }
 
 
-/* JSON of the upstream's that may have line ends between its tokens. */
+/* Reasoning; what must come back as it is (signed, or withheld) in the form
+ * of OpenRouter. */
 static void
-llm_openai_write_raw(llm_out_t *out, const llm_slice_t *raw,
-    unsigned linesep)
+llm_openai_write_reasoning(llm_out_t *out, const llm_event_t *ev)
 {
-    llm_slice_t    run;
-    const llm_u8  *p, *end;
-
-    p = raw->p;
-    end = p + raw->n;
-    run.escaped = 1;
-
-    while (p < end) {
-        for (run.p = p; p < end && *p != '\n' && *p != '\r'; p++) {
-            /* void */
-        }
-
-        run.n = (size_t) (p - run.p);
-        llm_write_inside(out, &run, linesep);
-
-        while (p < end && (*p == '\n' || *p == '\r')) {
-            p++;
-        }
+    if (ev->text.n != 0) {
+        llm_out_lit(out, "\"reasoning_content\":");
+        llm_write_string(out, &ev->text, ev->linesep);
     }
+
+    if (ev->signature.n == 0 && ev->raw.n == 0) {
+        return;
+    }
+
+    if (ev->text.n != 0) {
+        llm_out_lit(out, ",");
+    }
+
+    if (ev->raw.n != 0) {
+        llm_out_lit(out, "\"reasoning_details\":[{\"type\":"
+                         "\"reasoning.encrypted\",\"data\":");
+        llm_write_string(out, &ev->raw, ev->linesep);
+
+    } else {
+        llm_out_lit(out, "\"reasoning_details\":[{\"type\":"
+                         "\"reasoning.text\",\"signature\":");
+        llm_write_string(out, &ev->signature, ev->linesep);
+    }
+
+    llm_out_lit(out, "}]");
+}
+
+
+void
+llm_openai_write_annotation(llm_out_t *out, const llm_event_t *ev)
+{
+    llm_out_lit(out, "{\"type\":\"url_citation\",\"url_citation\":{\"url\":\"");
+    llm_write_inside(out, &ev->id, ev->linesep);
+    llm_out_lit(out, "\",\"title\":\"");
+    llm_write_inside(out, &ev->name, ev->linesep);
+    llm_out_lit(out, "\",\"start_index\":");
+    llm_write_int(out, ev->start >= 0 ? ev->start : 0);
+    llm_out_lit(out, ",\"end_index\":");
+    llm_write_int(out, ev->end >= 0 ? ev->end : 0);
+    llm_out_lit(out, "}}");
+}
+
+
+static void
+llm_openai_write_logprobs(llm_out_t *out, const llm_event_t *ev)
+{
+    if (ev->refused) {
+        llm_out_lit(out, "{\"content\":null,\"refusal\":");
+        llm_write_json(out, &ev->raw, ev->linesep);
+        llm_out_lit(out, "}");
+        return;
+    }
+
+    llm_out_lit(out, "{\"content\":");
+    llm_write_json(out, &ev->raw, ev->linesep);
+    llm_out_lit(out, ",\"refusal\":null}");
 }
 
 
@@ -254,7 +267,9 @@ llm_openai_encode_choice(llm_encoder_t *e, llm_openai_stream_t *s,
         break;
 
     case LLM_EV_REASONING:
-        llm_openai_member_string(e, s, ev, "\"reasoning_content\":");
+        llm_openai_chunk(e, s, ev->choice);
+        llm_openai_write_reasoning(e->out, ev);
+        llm_openai_chunk_open(e);
         break;
 
     case LLM_EV_REFUSAL:
@@ -270,9 +285,17 @@ llm_openai_encode_choice(llm_encoder_t *e, llm_openai_stream_t *s,
     case LLM_EV_LOGPROBS:
         llm_openai_chunk(e, s, ev->choice);
         llm_out_lit(e->out, "},\"logprobs\":");
-        llm_openai_write_raw(e->out, &ev->raw, ev->linesep);
+        llm_openai_write_logprobs(e->out, ev);
         llm_out_lit(e->out, ",\"finish_reason\":null}");
         llm_openai_chunk_end(e);
+        break;
+
+    case LLM_EV_CITATION:
+        llm_openai_chunk(e, s, ev->choice);
+        llm_out_lit(e->out, "\"annotations\":[");
+        llm_openai_write_annotation(e->out, ev);
+        llm_out_lit(e->out, "]");
+        llm_openai_chunk_open(e);
         break;
 
     case LLM_EV_FINISH:
@@ -291,7 +314,7 @@ llm_openai_encode_choice(llm_encoder_t *e, llm_openai_stream_t *s,
 }
 
 
-static void
+void
 llm_openai_end(llm_encoder_t *e, llm_openai_stream_t *s)
 {
     if (e->usage && s->has_usage) {
@@ -306,6 +329,18 @@ llm_openai_end(llm_encoder_t *e, llm_openai_stream_t *s)
 
 
 void
+llm_openai_add_usage(llm_openai_stream_t *s, const llm_usage_t *said)
+{
+    if (!s->has_usage) {
+        s->has_usage = 1;
+        s->usage = llm_usage_none;
+    }
+
+    llm_usage_merge(&s->usage, said);
+}
+
+
+void
 llm_openai_encode(llm_encoder_t *e, void *state, const llm_event_t *ev)
 {
     llm_openai_stream_t  *s;
@@ -315,7 +350,7 @@ llm_openai_encode(llm_encoder_t *e, void *state, const llm_event_t *ev)
     switch (ev->type) {
 
     case LLM_EV_TEXT: case LLM_EV_REASONING: case LLM_EV_REFUSAL:
-        if (ev->text.n == 0) {
+        if (ev->text.n == 0 && ev->signature.n == 0 && ev->raw.n == 0) {
             return;
         }
 
@@ -339,7 +374,11 @@ llm_openai_encode(llm_encoder_t *e, void *state, const llm_event_t *ev)
     }
 
     if (s->head.n == 0 && e->rc == LLM_OK) {
-        llm_openai_begin(e, s, ev);
+        llm_openai_begin(e, s, ev, "chatcmpl-", "chat.completion.chunk");
+
+        if (e->rc == LLM_OK) {
+            llm_openai_role(e, s, 0);
+        }
     }
 
     if (e->rc != LLM_OK) {
@@ -347,8 +386,7 @@ llm_openai_encode(llm_encoder_t *e, void *state, const llm_event_t *ev)
     }
 
     if (ev->type == LLM_EV_USAGE) {
-        s->usage = *ev->usage;
-        s->has_usage = 1;
+        llm_openai_add_usage(s, ev->usage);
 
     } else {
         llm_openai_encode_choice(e, s, ev);

@@ -23,9 +23,9 @@ llm_openai_detail(const llm_slice_t *raw, const char *name, size_t n)
     llm_json_type_t  type;
 
     count = -1;
-    llm_openai_reopen(&j, raw);
+    llm_json_reopen(&j, raw);
 
-    while (llm_openai_member(&j, &key, &v, &type)) {
+    while (llm_json_member(&j, &key, &v, &type)) {
         if (llm_json_eq(&key, name, n)) {
             count = llm_openai_count(&v, type);
         }
@@ -42,10 +42,10 @@ llm_openai_usage(llm_usage_t *u, const llm_slice_t *raw)
     llm_slice_t      key, v;
     llm_json_type_t  type;
 
-    *u = (llm_usage_t) { -1, -1, -1, -1, -1 };
-    llm_openai_reopen(&j, raw);
+    *u = llm_usage_none;
+    llm_json_reopen(&j, raw);
 
-    while (llm_openai_member(&j, &key, &v, &type)) {
+    while (llm_json_member(&j, &key, &v, &type)) {
 
         if (llm_json_is(&key, "prompt_tokens")) {
             u->input = llm_openai_count(&v, type);
@@ -64,6 +64,7 @@ llm_openai_usage(llm_usage_t *u, const llm_slice_t *raw)
 
         } else if (llm_json_is(&key, "prompt_tokens_details")) {
             u->cached = llm_openai_detail(&v, "cached_tokens", 13);
+            u->cache_write = llm_openai_detail(&v, "cache_write_tokens", 18);
 
         } else if (llm_json_is(&key, "completion_tokens_details")) {
             u->reasoning = llm_openai_detail(&v, "reasoning_tokens", 16);

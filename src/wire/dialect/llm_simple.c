@@ -13,16 +13,6 @@
 #include "llm_encode.h"
 
 
-#define llm_simple_str(lit)                                                 \
-    { (const llm_u8 *) (lit), sizeof(lit) - 1, 0 }
-
-
-typedef struct {
-    size_t       total;
-    llm_block_t  text;
-} llm_simple_answer_t;
-
-
 static void
 llm_simple_error_body(llm_out_t *out, const llm_error_t *err)
 {
@@ -68,57 +58,23 @@ llm_simple_encode(llm_encoder_t *e, void *state, const llm_event_t *ev)
 
 
 static void
-llm_simple_answer(llm_encoder_t *e, void *state, const llm_event_t *ev)
+llm_simple_write_answer(llm_encoder_t *e, const llm_answer_t *a)
 {
-    llm_simple_answer_t  *a;
-
-    a = state;
-
-    switch (ev->type) {
-
-    case LLM_EV_TEXT: case LLM_EV_REFUSAL:
-        if (ev->choice == 0 && e->rc == LLM_OK) {
-            e->rc = llm_gather(e, &a->text, &a->total, &ev->text,
-                               ev->linesep);
-        }
-
-        break;
-
-    case LLM_EV_END:
-        llm_out_lit(e->out, "{\"content\":\"");
-        llm_write_gathered(e->out, &a->text);
-        llm_out_lit(e->out, "\",\"done\":true}");
-        break;
-
-    default:
-        break;
-    }
-}
-
-
-static void
-llm_simple_answer_drop(llm_encoder_t *e, void *state)
-{
-    llm_simple_answer_t  *a;
-
-    a = state;
-
-    llm_block_free(&a->text, &e->alloc);
+    llm_out_lit(e->out, "{\"content\":\"");
+    llm_answer_write_said(e->out, a);
+    llm_out_lit(e->out, "\",\"done\":true}");
 }
 
 
 const llm_dialect_t  llm_dialect_simple = {
-    .name = llm_simple_str("simple"),
+    .name = llm_str("simple"),
     .framing = LLM_FRAMING_SSE,
-    .stream_type = llm_simple_str("text/event-stream; charset=utf-8"),
-    .answer_type = llm_simple_str("application/json"),
+    .stream_type = llm_str("text/event-stream; charset=utf-8"),
+    .answer_type = llm_str("application/json"),
     .stream_default = 1,
 
     .encode = llm_simple_encode,
 
-    .answer_size = sizeof(llm_simple_answer_t),
-    .answer = llm_simple_answer,
-    .answer_drop = llm_simple_answer_drop,
-
+    .write_answer = llm_simple_write_answer,
     .error_body = llm_simple_error_body
 };

@@ -11,19 +11,9 @@
 #include "llm_utf8.h"
 
 
-#define llm_text_str(lit)                                                   \
-    { (const llm_u8 *) (lit), sizeof(lit) - 1, 0 }
-
-
 typedef struct {
     uint32_t           high;    /* first half of a pair, or 0 */
 } llm_text_stream_t;
-
-typedef struct {
-    size_t             total;
-    llm_block_t        text;    /* as the inside of a JSON string */
-    llm_text_stream_t  stream;
-} llm_text_answer_t;
 
 
 static void
@@ -169,43 +159,27 @@ llm_text_encode(llm_encoder_t *e, void *state, const llm_event_t *ev)
 
 
 static void
-llm_text_answer(llm_encoder_t *e, void *state, const llm_event_t *ev)
+llm_text_write_answer(llm_encoder_t *e, const llm_answer_t *a)
 {
-    llm_slice_t         text;
-    llm_text_answer_t  *a;
+    size_t               i;
+    llm_slice_t          text;
+    llm_item_t          *item;
+    const llm_choice_t  *c;
+    llm_text_stream_t    s;
 
-    a = state;
+    s.high = 0;
+    c = llm_answer_choice(a, 0);
 
-    switch (ev->type) {
+    for (i = 0; c != NULL && i < llm_choice_nitems(c); i++) {
+        item = &llm_choice_items(c)[i];
 
-    case LLM_EV_TEXT: case LLM_EV_REFUSAL:
-        if (ev->choice == 0 && e->rc == LLM_OK) {
-            e->rc = llm_gather(e, &a->text, &a->total, &ev->text,
-                               ev->linesep);
+        if (item->type == LLM_EV_TEXT || item->type == LLM_EV_REFUSAL) {
+            text = llm_gathered(&item->text);
+            llm_text_write(&s, e->out, &text);
         }
-
-        break;
-
-    case LLM_EV_END:
-        text = llm_gathered(&a->text);
-        llm_text_write(&a->stream, e->out, &text);
-        llm_text_flush(&a->stream, e->out);
-        break;
-
-    default:
-        break;
     }
-}
 
-
-static void
-llm_text_answer_drop(llm_encoder_t *e, void *state)
-{
-    llm_text_answer_t  *a;
-
-    a = state;
-
-    llm_block_free(&a->text, &e->alloc);
+    llm_text_flush(&s, e->out);
 }
 
 
@@ -224,18 +198,15 @@ llm_text_error_body(llm_out_t *out, const llm_error_t *err)
 
 
 const llm_dialect_t  llm_dialect_text = {
-    .name = llm_text_str("text"),
+    .name = llm_str("text"),
     .framing = LLM_FRAMING_NONE,
-    .stream_type = llm_text_str("text/plain; charset=utf-8"),
-    .answer_type = llm_text_str("text/plain; charset=utf-8"),
+    .stream_type = llm_str("text/plain; charset=utf-8"),
+    .answer_type = llm_str("text/plain; charset=utf-8"),
     .stream_default = 1,
 
     .stream_size = sizeof(llm_text_stream_t),
     .encode = llm_text_encode,
 
-    .answer_size = sizeof(llm_text_answer_t),
-    .answer = llm_text_answer,
-    .answer_drop = llm_text_answer_drop,
-
+    .write_answer = llm_text_write_answer,
     .error_body = llm_text_error_body
 };

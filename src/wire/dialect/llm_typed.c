@@ -15,24 +15,18 @@
 #include "llm_encode.h"
 
 
-#define llm_typed_str(lit)                                                  \
-    { (const llm_u8 *) (lit), sizeof(lit) - 1, 0 }
-
-
 typedef struct {
     size_t       total;
     llm_block_t  text;
     llm_block_t  finish;
-    llm_block_t  id;            /* gathered for one answer only */
-    llm_block_t  model;
     llm_usage_t  usage;
     unsigned     has_usage;
     unsigned     omitted;       /* the text was too long */
-} llm_typed_state_t;
+} llm_typed_stream_t;
 
 
 static void
-llm_typed_gather(llm_encoder_t *e, llm_typed_state_t *s, llm_block_t *b,
+llm_typed_gather(llm_encoder_t *e, llm_typed_stream_t *s, llm_block_t *b,
     const llm_slice_t *text, unsigned linesep)
 {
     if (e->rc == LLM_OK) {
@@ -41,62 +35,75 @@ llm_typed_gather(llm_encoder_t *e, llm_typed_state_t *s, llm_block_t *b,
 }
 
 
-/* What stream and answer gather alike. */
 static void
-llm_typed_keep(llm_encoder_t *e, llm_typed_state_t *s, const llm_event_t *ev)
+llm_typed_count(llm_typed_stream_t *s, const llm_usage_t *said)
+{
+    if (!s->has_usage) {
+        s->has_usage = 1;
+        s->usage = llm_usage_none;
+    }
+
+    llm_usage_merge(&s->usage, said);
+}
+
+
+static void
+llm_typed_finish(llm_encoder_t *e, llm_typed_stream_t *s,
+    const llm_event_t *ev)
 {
     llm_slice_t  word;
 
-    if (ev->type == LLM_EV_USAGE) {
-        s->usage = *ev->usage;
-        s->has_usage = 1;
-
-    } else if (ev->type == LLM_EV_FINISH && ev->choice == 0) {
-        word = llm_finish_word(ev);
-        s->finish.n = 0;
-        llm_typed_gather(e, s, &s->finish, &word, ev->linesep);
+    if (ev->choice != 0) {
+        return;
     }
+
+    word = llm_finish_word(ev);
+    s->finish.n = 0;
+    llm_typed_gather(e, s, &s->finish, &word, ev->linesep);
 }
 
 
 static void
-llm_typed_write_block(llm_out_t *out, const llm_block_t *b)
+llm_typed_write_word(llm_out_t *out, const llm_slice_t *word)
 {
-    llm_out_lit(out, "\"");
-    llm_write_gathered(out, b);
-    llm_out_lit(out, "\"");
-}
-
-
-static void
-llm_typed_write_word(llm_out_t *out, const llm_block_t *b)
-{
-    if (b->n == 0) {
+    if (word->n == 0) {
         llm_out_lit(out, "null");
         return;
     }
 
-    llm_typed_write_block(out, b);
+    llm_write_string(out, word, 0);
 }
 
 
-/* {"type":"done","data":{…, with the last brackets left open. */
+/* What stands behind the text in a done event; usage: NULL when not said. */
 static void
-llm_typed_write_done(llm_out_t *out, const llm_typed_state_t *s)
+llm_typed_write_rest(llm_out_t *out, const llm_slice_t *finish,
+    const llm_usage_t *usage)
 {
+    llm_out_lit(out, ",\"finish_reason\":");
+    llm_typed_write_word(out, finish);
+    llm_out_lit(out, ",\"usage\":");
+    llm_write_usage(out, usage, 0);
+}
+
+
+/* {"type":"done","data":{… without the last brackets. */
+static void
+llm_typed_write_done(llm_out_t *out, const llm_typed_stream_t *s)
+{
+    llm_slice_t  finish;
+
     llm_out_lit(out, "{\"type\":\"done\",\"data\":{\"full_text\":");
 
     if (s->omitted) {
         llm_out_lit(out, "null,\"full_text_omitted\":true");
 
     } else {
-        llm_typed_write_block(out, &s->text);
+        llm_write_block(out, &s->text);
     }
 
-    llm_out_lit(out, ",\"finish_reason\":");
-    llm_typed_write_word(out, &s->finish);
-    llm_out_lit(out, ",\"usage\":");
-    llm_write_usage(out, s->has_usage ? &s->usage : NULL, 0);
+    finish = llm_gathered(&s->finish);
+    llm_typed_write_rest(out, &finish, s->has_usage ? &s->usage : NULL);
 }
 
 
@@ -134,7 +141,7 @@ llm_typed_metadata(llm_out_t *out, const llm_event_t *ev)
 
 
 static void
-llm_typed_token(llm_encoder_t *e, llm_typed_state_t *s,
+llm_typed_token(llm_encoder_t *e, llm_typed_stream_t *s,
     const llm_event_t *ev)
 {
     if (ev->choice != 0 || ev->text.n == 0 || e->rc != LLM_OK) {
@@ -163,7 +170,7 @@ llm_typed_token(llm_encoder_t *e, llm_typed_state_t *s,
 static void
 llm_typed_encode(llm_encoder_t *e, void *state, const llm_event_t *ev)
 {
-    llm_typed_state_t  *s;
+    llm_typed_stream_t  *s;
 
     s = state;
 
@@ -177,8 +184,12 @@ llm_typed_encode(llm_encoder_t *e, void *state, const llm_event_t *ev)
         llm_typed_token(e, s, ev);
         break;
 
-    case LLM_EV_USAGE: case LLM_EV_FINISH:
-        llm_typed_keep(e, s, ev);
+    case LLM_EV_USAGE:
+        llm_typed_count(s, ev->usage);
+        break;
+
+    case LLM_EV_FINISH:
+        llm_typed_finish(e, s, ev);
         break;
 
     case LLM_EV_ERROR:
@@ -200,73 +211,52 @@ llm_typed_encode(llm_encoder_t *e, void *state, const llm_event_t *ev)
 
 
 static void
-llm_typed_answer(llm_encoder_t *e, void *state, const llm_event_t *ev)
+llm_typed_write_answer(llm_encoder_t *e, const llm_answer_t *a)
 {
-    llm_typed_state_t  *s;
+    llm_slice_t          finish, id, model;
+    const llm_choice_t  *c;
 
-    s = state;
+    c = llm_answer_choice(a, 0);
+    finish = c != NULL && c->finished ? llm_choice_finish(c)
+                                      : llm_slice_null;
+    id = llm_gathered(&a->id);
+    model = llm_gathered(&a->model);
 
-    switch (ev->type) {
-
-    case LLM_EV_START:
-        llm_typed_gather(e, s, &s->id, &ev->id, ev->linesep);
-        llm_typed_gather(e, s, &s->model, &ev->model, ev->linesep);
-        break;
-
-    case LLM_EV_TEXT: case LLM_EV_REFUSAL:
-        if (ev->choice == 0) {
-            llm_typed_gather(e, s, &s->text, &ev->text, ev->linesep);
-        }
-
-        break;
-
-    case LLM_EV_USAGE: case LLM_EV_FINISH:
-        llm_typed_keep(e, s, ev);
-        break;
-
-    case LLM_EV_END:
-        llm_typed_write_done(e->out, s);
-        llm_out_lit(e->out, ",\"id\":");
-        llm_typed_write_word(e->out, &s->id);
-        llm_out_lit(e->out, ",\"model\":");
-        llm_typed_write_word(e->out, &s->model);
-        llm_out_lit(e->out, "}}");
-        break;
-
-    default:
-        break;
-    }
+    llm_out_lit(e->out, "{\"type\":\"done\",\"data\":{\"full_text\":\"");
+    llm_answer_write_said(e->out, a);
+    llm_out_lit(e->out, "\"");
+    llm_typed_write_rest(e->out, &finish, a->has_usage ? &a->usage : NULL);
+    llm_out_lit(e->out, ",\"id\":");
+    llm_typed_write_word(e->out, &id);
+    llm_out_lit(e->out, ",\"model\":");
+    llm_typed_write_word(e->out, &model);
+    llm_out_lit(e->out, "}}");
 }
 
 
 static void
 llm_typed_drop(llm_encoder_t *e, void *state)
 {
-    llm_typed_state_t  *s;
+    llm_typed_stream_t  *s;
 
     s = state;
 
     llm_block_free(&s->text, &e->alloc);
     llm_block_free(&s->finish, &e->alloc);
-    llm_block_free(&s->id, &e->alloc);
-    llm_block_free(&s->model, &e->alloc);
 }
 
 
 const llm_dialect_t  llm_dialect_typed = {
-    .name = llm_typed_str("typed"),
+    .name = llm_str("typed"),
     .framing = LLM_FRAMING_SSE,
-    .stream_type = llm_typed_str("text/event-stream; charset=utf-8"),
-    .answer_type = llm_typed_str("application/json"),
+    .stream_type = llm_str("text/event-stream; charset=utf-8"),
+    .answer_type = llm_str("application/json"),
     .stream_default = 1,
 
-    .stream_size = sizeof(llm_typed_state_t),
+    .stream_size = sizeof(llm_typed_stream_t),
     .encode = llm_typed_encode,
     .stream_drop = llm_typed_drop,
 
-    .answer_size = sizeof(llm_typed_state_t),
-    .answer = llm_typed_answer,
-    .answer_drop = llm_typed_drop,
-
+    .write_answer = llm_typed_write_answer,
     .error_body = llm_typed_error_body
 };

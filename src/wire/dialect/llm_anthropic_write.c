@@ -1,0 +1,491 @@
+/*
+ * Anthropic messages: a request as a body, as Anthropic's own SDK would send
+ * it for the same call.  It must never change a limit that was said.
+ *
+ * max_tokens has to be there: 4096 when it was not said, above the budget of
+ * what is thought.  Thinking is left out where Anthropic refuses it: with a
+ * tool that must be called, below the least budget, and when the last turn
+ * called tools without a signed thought before (the client's dialect had no
+ * place for it).
+ */
+
+#include "llm_anthropic.h"
+
+
+#define LLM_ANTHROPIC_MAX_TOKENS  4096
+#define LLM_ANTHROPIC_MIN_BUDGET  1024
+
+
+/* Whether a JSON number is above 1. */
+static int
+llm_anthropic_above_one(const llm_slice_t *number)
+{
+    int64_t        exp, more;
+    unsigned       point, first, rest, negative;
+    const llm_u8  *p, *end;
+
+    p = number->p;
+    end = p + number->n;
+    point = 0;
+    first = 0;      /* the first digit that is not 0, */
+    exp = 0;        /* its decimal exponent, */
+    rest = 0;       /* and whether there is another behind it */
+
+    if (number->n == 0 || *p == '-') {
+        return 0;
+    }
+
+    for ( /* void */ ; p < end && *p != 'e' && *p != 'E'; p++) {
+
+        if (*p == '.') {
+            point = 1;
+
+        } else if (first == 0) {
+            first = (unsigned) (*p - '0');
+            exp -= point;
+
+        } else {
+            rest |= *p != '0';
+            exp += !point;
+        }
+    }
+
+    if (end - p > 1) {
+        p++;
+        negative = *p == '-';
+        p += *p == '-' || *p == '+';
+
+        for (more = 0; p < end && more < INT32_MAX; p++) {
+            more = more * 10 + (*p - '0');
+        }
+
+        exp += negative ? -more : more;
+    }
+
+    return first != 0 && (exp > 0 || (exp == 0 && (first > 1 || rest)));
+}
+
+
+/* Whether the last turn of the assistant called a tool without a thought
+ * that Anthropic could check. */
+static int
+llm_anthropic_unvouchedcall(const llm_chat_t *c)
+{
+    size_t             i;
+    unsigned           called, vouched;
+    const llm_part_t  *part;
+
+    called = 0;
+    vouched = 0;
+
+    for (i = llm_chat_nparts(c); i != 0; i--) {
+        part = &llm_chat_parts(c)[i - 1];
+
+        if (part->role == LLM_ROLE_USER) {
+            break;
+        }
+
+        called |= part->type == LLM_PART_TOOL_CALL;
+        vouched |= part->type == LLM_PART_REASONING
+                   && (part->signature.n != 0 || part->data.n != 0);
+    }
+
+    return called && !vouched;
+}
+
+
+/* How a request thinks. */
+typedef struct {
+    const char   *type;         /* NULL: not said */
+    int64_t       budget;       /* of "enabled" */
+    unsigned      on;
+} llm_anthropic_thinking_t;
+
+
+static void
+llm_anthropic_enabled(llm_anthropic_thinking_t *t, const llm_chat_t *c,
+    int64_t budget)
+{
+    int64_t  max;
+
+    max = c->max_tokens.p != NULL ? llm_json_uint(&c->max_tokens) : -1;
+
+    if (budget < LLM_ANTHROPIC_MIN_BUDGET) {
+        budget = LLM_ANTHROPIC_MIN_BUDGET;
+    }
+
+    if (max >= 0 && budget >= max) {
+        budget = max - 1;
+    }
+
+    if (budget >= LLM_ANTHROPIC_MIN_BUDGET) {
+        t->type = "enabled";
+        t->budget = budget;
+        t->on = 1;
+    }
+}
+
+
+static void
+llm_anthropic_think(llm_anthropic_thinking_t *t, llm_chat_writer_t *w,
+    const llm_chat_t *c)
+{
+    int64_t       budget;
+    llm_effort_t  effort;
+
+    memset(t, 0, sizeof(llm_anthropic_thinking_t));
+
+    effort = c->effort;
+    budget = llm_effort_budget(effort);
+
+    if (c->budget.p != NULL) {
+        effort = llm_effort_of_budget(&c->budget);
+        budget = llm_json_uint(&c->budget);
+    }
+
+    if (effort == LLM_EFFORT_UNSAID) {
+        return;
+    }
+
+    if (effort == LLM_EFFORT_NONE) {
+        t->type = "disabled";
+        return;
+    }
+
+    if (!llm_anthropic_unvouchedcall(c)
+        && (llm_chat_ntools(c) == 0
+            || (c->choose != LLM_CHOOSE_REQUIRED
+                && c->choose != LLM_CHOOSE_TOOL)))
+    {
+        if (effort == LLM_EFFORT_AUTO) {
+            t->type = "adaptive";
+            t->on = 1;
+
+        } else {
+            llm_anthropic_enabled(t, c, budget);
+        }
+    }
+
+    if (t->type == NULL) {
+        llm_chat_lost(w, "reasoning_effort", 0);
+    }
+}
+
+
+static void
+llm_anthropic_write_max_tokens(llm_chat_writer_t *w, const llm_chat_t *c,
+    int64_t budget)
+{
+    if (!llm_chat_member(w, "max_tokens")) {
+        return;
+    }
+
+    /* Ollama's "no limit" is -1 */
+
+    if (c->max_tokens.n != 0 && c->max_tokens.p[0] != '-') {
+        llm_chat_splice(w, &c->max_tokens);
+
+    } else {
+        llm_write_int(w->out, budget + LLM_ANTHROPIC_MAX_TOKENS);
+    }
+}
+
+
+static void
+llm_anthropic_write_tools(llm_chat_writer_t *w, const llm_chat_t *c)
+{
+    size_t             i;
+    unsigned           n;
+    const llm_tool_t  *tool;
+
+    n = 0;
+
+    for (i = 0; i < llm_chat_ntools(c); i++) {
+        tool = &llm_chat_tools(c)[i];
+
+        if (tool->type.p != NULL) {
+            llm_chat_lost(w, "tools", 1);
+            continue;
+        }
+
+        if (n++ != 0) {
+            llm_out_lit(w->out, ",");
+
+        } else if (llm_chat_member(w, "tools")) {
+            llm_out_lit(w->out, "[");
+
+        } else {
+            return;
+        }
+
+        llm_out_lit(w->out, "{\"name\":\"");
+        llm_chat_splice(w, &tool->name);
+        llm_out_lit(w->out, "\"");
+
+        if (tool->description.n != 0) {
+            llm_out_lit(w->out, ",\"description\":\"");
+            llm_chat_splice(w, &tool->description);
+            llm_out_lit(w->out, "\"");
+        }
+
+        llm_out_lit(w->out, ",\"input_schema\":");
+
+        if (tool->schema.n != 0) {
+            llm_chat_splice(w, &tool->schema);
+
+        } else {
+            llm_out_lit(w->out, "{\"type\":\"object\",\"properties\":{}}");
+        }
+
+        if (tool->strict == 1) {
+            llm_out_lit(w->out, ",\"strict\":true");
+        }
+
+        llm_out_lit(w->out, "}");
+    }
+
+    if (n != 0) {
+        llm_out_lit(w->out, "]");
+    }
+}
+
+
+static void
+llm_anthropic_write_choice(llm_chat_writer_t *w, const llm_chat_t *c)
+{
+    llm_choose_t  choose;
+
+    choose = c->choose;
+
+    if (choose == LLM_CHOOSE_UNSAID && c->parallel_tools == 0) {
+        choose = LLM_CHOOSE_AUTO;
+    }
+
+    /* Anthropic takes a choice only among tools */
+
+    if (choose == LLM_CHOOSE_UNSAID || llm_chat_ntools(c) == 0
+        || !llm_chat_member(w, "tool_choice"))
+    {
+        return;
+    }
+
+    switch (choose) {
+
+    case LLM_CHOOSE_NONE:
+        llm_out_lit(w->out, "{\"type\":\"none\"}");
+        return;
+
+    case LLM_CHOOSE_REQUIRED:
+        llm_out_lit(w->out, "{\"type\":\"any\"");
+        break;
+
+    case LLM_CHOOSE_TOOL:
+        llm_out_lit(w->out, "{\"type\":\"tool\",\"name\":\"");
+        llm_chat_splice(w, &c->choose_name);
+        llm_out_lit(w->out, "\"");
+        break;
+
+    default:
+        llm_out_lit(w->out, "{\"type\":\"auto\"");
+        break;
+    }
+
+    if (c->parallel_tools == 0) {
+        llm_out_lit(w->out, ",\"disable_parallel_tool_use\":true");
+    }
+
+    llm_out_lit(w->out, "}");
+}
+
+
+static void
+llm_anthropic_write_thinking(llm_chat_writer_t *w,
+    const llm_anthropic_thinking_t *t)
+{
+    if (t->type == NULL || !llm_chat_member(w, "thinking")) {
+        return;
+    }
+
+    llm_out_lit(w->out, "{\"type\":\"");
+    llm_out(w->out, t->type, strlen(t->type));
+    llm_out_lit(w->out, "\"");
+
+    if (t->budget != 0) {
+        llm_out_lit(w->out, ",\"budget_tokens\":");
+        llm_write_int(w->out, t->budget);
+    }
+
+    llm_out_lit(w->out, "}");
+}
+
+
+static void
+llm_anthropic_write_format(llm_chat_writer_t *w, const llm_chat_t *c)
+{
+    if (c->format == LLM_FORMAT_OBJECT) {
+        llm_chat_lost(w, "response_format", 1);
+        return;
+    }
+
+    if (c->format == LLM_FORMAT_SCHEMA && llm_chat_member(w, "output_config"))
+    {
+        llm_out_lit(w->out, "{\"format\":{\"type\":\"json_schema\","
+                    "\"schema\":");
+        llm_chat_splice(w, &c->schema);
+        llm_out_lit(w->out, "}}");
+    }
+}
+
+
+/* Anthropic takes no stop string of white space alone. */
+static void
+llm_anthropic_write_stops(llm_chat_writer_t *w, const llm_chat_t *c)
+{
+    size_t              i;
+    unsigned            n;
+    const llm_slice_t  *stop;
+
+    n = 0;
+
+    for (i = 0; i < llm_chat_nstops(c); i++) {
+        stop = &llm_chat_stops(c)[i];
+
+        if (llm_anthropic_blank(stop)) {
+            llm_chat_lost(w, "stop", 1);
+            continue;
+        }
+
+        if (n++ != 0) {
+            llm_out_lit(w->out, ",");
+
+        } else if (llm_chat_member(w, "stop_sequences")) {
+            llm_out_lit(w->out, "[");
+
+        } else {
+            return;
+        }
+
+        llm_out_lit(w->out, "\"");
+        llm_chat_splice(w, stop);
+        llm_out_lit(w->out, "\"");
+    }
+
+    if (n != 0) {
+        llm_out_lit(w->out, "]");
+    }
+}
+
+
+/* With thinking Anthropic takes no other sampling than its own. */
+static void
+llm_anthropic_write_sampling(llm_chat_writer_t *w, const llm_chat_t *c,
+    unsigned thinking)
+{
+    llm_slice_t  one;
+
+    if (thinking) {
+        if (c->temperature.p != NULL && !llm_json_is(&c->temperature, "1")
+            && !llm_json_is(&c->temperature, "1.0"))
+        {
+            llm_chat_lost(w, "temperature", 0);
+        }
+
+        if (c->top_p.p != NULL) {
+            llm_chat_lost(w, "top_p", 0);
+        }
+
+        if (c->top_k.p != NULL) {
+            llm_chat_lost(w, "top_k", 0);
+        }
+
+        return;
+    }
+
+    one = llm_slice("1");
+
+    if (c->temperature.p != NULL && llm_anthropic_above_one(&c->temperature))
+    {
+        llm_chat_lost(w, "temperature", 0);
+        llm_chat_raw(w, "temperature", &one);
+
+    } else {
+        llm_chat_raw(w, "temperature", &c->temperature);
+    }
+
+    llm_chat_raw(w, "top_p", &c->top_p);
+    llm_chat_raw(w, "top_k", &c->top_k);
+}
+
+
+static void
+llm_anthropic_lost(llm_chat_writer_t *w, const llm_chat_t *c)
+{
+    size_t  i;
+
+    const struct {
+        const llm_slice_t  *v;
+        const char         *name;
+        unsigned            meaning;
+    } members[] = {
+        { &c->seed, "seed", 0 },
+        { &c->min_p, "min_p", 0 },
+        { &c->presence, "presence_penalty", 0 },
+        { &c->frequency, "frequency_penalty", 0 },
+        { &c->top_logprobs, "top_logprobs", 0 },
+        { &c->metadata, "metadata", 0 },
+        { &c->session, "session", 0 },
+        { &c->suffix, "suffix", 1 }
+    };
+
+    for (i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        if (members[i].v->p != NULL) {
+            llm_chat_lost(w, members[i].name, members[i].meaning);
+        }
+    }
+
+    if (c->n.p != NULL && !llm_json_is(&c->n, "1")) {
+        llm_chat_lost(w, "n", 1);
+    }
+
+    if (c->logprobs == 1) {
+        llm_chat_lost(w, "logprobs", 0);
+    }
+
+    llm_chat_lost_extras(w, c, NULL);
+}
+
+
+void
+llm_anthropic_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
+{
+    llm_slice_t               on;
+    llm_anthropic_thinking_t  thinking;
+
+    llm_anthropic_think(&thinking, w, c);
+
+    if (w->model.p != NULL && llm_chat_member(w, "model")) {
+        llm_write_string(w->out, &w->model, 0);
+    }
+
+    llm_anthropic_write_max_tokens(w, c, thinking.budget);
+    llm_anthropic_write_messages(w, c);
+    llm_anthropic_write_tools(w, c);
+    llm_anthropic_write_choice(w, c);
+    llm_anthropic_write_thinking(w, &thinking);
+    llm_anthropic_write_format(w, c);
+    llm_anthropic_write_sampling(w, c, thinking.on);
+    llm_anthropic_write_stops(w, c);
+
+    if (c->user.p != NULL && llm_chat_member(w, "metadata")) {
+        llm_out_lit(w->out, "{\"user_id\":\"");
+        llm_chat_splice(w, &c->user);
+        llm_out_lit(w->out, "\"}");
+    }
+
+    if (w->stream) {
+        on = llm_slice("true");
+        llm_chat_raw(w, "stream", &on);
+    }
+
+    llm_anthropic_lost(w, c);
+}

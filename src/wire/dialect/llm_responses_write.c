@@ -1,0 +1,422 @@
+/*
+ * OpenAI Responses: a request as OpenAI's own client would send it.  It must
+ * never write a member that the API refuses.
+ */
+
+#include "llm_responses.h"
+
+
+/* extras of any dialect that mean here what they mean there */
+static const char *const  llm_responses_extras[] = {
+    "store", "service_tier", "prompt_cache_key", "prompt_cache_retention",
+    "previous_response_id", "conversation", "prompt", "background",
+    "truncation", "max_tool_calls", "context_management", NULL
+};
+
+static const char *const  llm_responses_said[] = {
+    "store", "service_tier", "prompt_cache_key", "prompt_cache_retention",
+    "previous_response_id", "conversation", "prompt", "background",
+    "truncation", "max_tool_calls", "context_management", "include",
+    "text.verbosity", "verbosity", "stream_options.include_obfuscation", NULL
+};
+
+
+static void
+llm_responses_put_string(llm_chat_writer_t *w, const char *before,
+    const llm_slice_t *s)
+{
+    llm_out(w->out, before, strlen(before));
+    llm_out_lit(w->out, "\"");
+    llm_chat_splice(w, s);
+    llm_out_lit(w->out, "\"");
+}
+
+
+static void
+llm_responses_put_bool(llm_chat_writer_t *w, const char *before, int flag)
+{
+    llm_out(w->out, before, strlen(before));
+
+    if (flag) {
+        llm_out_lit(w->out, "true");
+
+    } else {
+        llm_out_lit(w->out, "false");
+    }
+}
+
+
+/* The last of the extras of that name, or NULL. */
+static const llm_extra_t *
+llm_responses_find(const llm_chat_t *c, const char *name)
+{
+    size_t              i;
+    const llm_extra_t  *e;
+
+    e = llm_chat_extras(c);
+
+    for (i = llm_chat_nextras(c); i != 0; i--) {
+        if (llm_json_eq(&e[i - 1].name, name, strlen(name))) {
+            return &e[i - 1];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* The system's texts that the request begins with; returns where they end. */
+static size_t
+llm_responses_write_instructions(llm_chat_writer_t *w, const llm_chat_t *c)
+{
+    size_t             end, n;
+    const llm_part_t  *part;
+
+    part = llm_chat_parts(c);
+    n = llm_chat_nparts(c);
+
+    for (end = 0; end < n; end++) {
+        if (part[end].role != LLM_ROLE_SYSTEM
+            || part[end].type != LLM_PART_TEXT)
+        {
+            break;
+        }
+    }
+
+    /* without anything behind it, it is the input */
+
+    if (end == 0 || end == n) {
+        return 0;
+    }
+
+    if (llm_chat_member(w, "instructions")) {
+        llm_out_lit(w->out, "\"");
+        llm_chat_texts(w, c, 0, end);
+        llm_out_lit(w->out, "\"");
+    }
+
+    return end;
+}
+
+
+/* Strict is what a tool is here that does not say otherwise. */
+static void
+llm_responses_write_tool(llm_chat_writer_t *w, const llm_tool_t *tool)
+{
+    llm_responses_put_string(w, "{\"type\":\"function\",\"name\":",
+                             &tool->name);
+
+    if (tool->description.p != NULL) {
+        llm_responses_put_string(w, ",\"description\":", &tool->description);
+    }
+
+    llm_out_lit(w->out, ",\"parameters\":");
+
+    if (tool->schema.p != NULL) {
+        llm_chat_splice(w, &tool->schema);
+
+    } else {
+        llm_out_lit(w->out, "{\"type\":\"object\",\"properties\":{}}");
+    }
+
+    llm_responses_put_bool(w, ",\"strict\":", tool->strict == 1);
+    llm_out_lit(w->out, "}");
+}
+
+
+static void
+llm_responses_write_tools(llm_chat_writer_t *w, const llm_chat_t *c)
+{
+    size_t             i, n;
+    unsigned           k;
+    const llm_tool_t  *tool;
+
+    tool = llm_chat_tools(c);
+    n = 0;
+
+    for (i = 0; i < llm_chat_ntools(c); i++) {
+
+        if (tool[i].type.n == 0) {
+            n++;
+
+        } else {
+            llm_chat_lost(w, "tools", 1);
+        }
+    }
+
+    if (n == 0 || !llm_chat_member(w, "tools")) {
+        return;
+    }
+
+    llm_out_lit(w->out, "[");
+
+    for (i = 0, k = 0; i < llm_chat_ntools(c); i++) {
+        if (tool[i].type.n == 0) {
+            llm_write_opening(w->out, k++, "");
+            llm_responses_write_tool(w, &tool[i]);
+        }
+    }
+
+    llm_out_lit(w->out, "]");
+}
+
+
+static void
+llm_responses_write_choice(llm_chat_writer_t *w, const llm_chat_t *c)
+{
+    if (c->choose == LLM_CHOOSE_UNSAID
+        || !llm_chat_member(w, "tool_choice"))
+    {
+        return;
+    }
+
+    switch (c->choose) {
+
+    case LLM_CHOOSE_NONE:
+        llm_out_lit(w->out, "\"none\"");
+        break;
+
+    case LLM_CHOOSE_REQUIRED:
+        llm_out_lit(w->out, "\"required\"");
+        break;
+
+    case LLM_CHOOSE_TOOL:
+        llm_responses_put_string(w, "{\"type\":\"function\",\"name\":",
+                                 &c->choose_name);
+        llm_out_lit(w->out, "}");
+        break;
+
+    default:
+        llm_out_lit(w->out, "\"auto\"");
+        break;
+    }
+}
+
+
+static void
+llm_responses_write_format(llm_chat_writer_t *w, const llm_chat_t *c)
+{
+    llm_slice_t  name;
+
+    switch (c->format) {
+
+    case LLM_FORMAT_SCHEMA:
+        name = c->schema_name.n != 0 ? c->schema_name
+                                     : llm_slice("response");
+
+        llm_responses_put_string(w, "\"format\":{\"type\":\"json_schema\","
+                                 "\"name\":", &name);
+
+        if (c->schema_strict != -1) {
+            llm_responses_put_bool(w, ",\"strict\":", c->schema_strict);
+        }
+
+        llm_out_lit(w->out, ",\"schema\":");
+        llm_chat_splice(w, &c->schema);
+        llm_out_lit(w->out, "}");
+        break;
+
+    case LLM_FORMAT_OBJECT:
+        llm_out_lit(w->out, "\"format\":{\"type\":\"json_object\"}");
+        break;
+
+    default:
+        llm_out_lit(w->out, "\"format\":{\"type\":\"text\"}");
+        break;
+    }
+}
+
+
+static void
+llm_responses_write_text_options(llm_chat_writer_t *w, const llm_chat_t *c)
+{
+    const llm_extra_t  *verbosity;
+
+    verbosity = llm_responses_find(c, "text.verbosity");
+
+    if (verbosity == NULL) {
+        verbosity = llm_responses_find(c, "verbosity");
+    }
+
+    if ((c->format == LLM_FORMAT_UNSAID && verbosity == NULL)
+        || !llm_chat_member(w, "text"))
+    {
+        return;
+    }
+
+    llm_out_lit(w->out, "{");
+
+    if (c->format != LLM_FORMAT_UNSAID) {
+        llm_responses_write_format(w, c);
+    }
+
+    if (verbosity != NULL) {
+        llm_write_opening(w->out, c->format != LLM_FORMAT_UNSAID, "");
+        llm_out_lit(w->out, "\"verbosity\":");
+        llm_chat_splice(w, &verbosity->raw);
+    }
+
+    llm_out_lit(w->out, "}");
+}
+
+
+static void
+llm_responses_write_reasoning(llm_chat_writer_t *w, const llm_chat_t *c)
+{
+    llm_slice_t   word;
+    llm_effort_t  effort;
+
+    effort = c->effort;
+
+    if (effort == LLM_EFFORT_UNSAID && c->budget.p != NULL) {
+        effort = llm_effort_of_budget(&c->budget);
+    }
+
+    if (c->budget.p != NULL) {
+        llm_chat_lost(w, "reasoning budget", 0);
+    }
+
+    word = llm_effort_word(effort);
+
+    if ((word.p == NULL && c->thoughts != 1)
+        || !llm_chat_member(w, "reasoning"))
+    {
+        return;
+    }
+
+    llm_out_lit(w->out, "{");
+
+    if (word.p != NULL) {
+        llm_responses_put_string(w, "\"effort\":", &word);
+    }
+
+    if (c->thoughts == 1) {
+        llm_write_opening(w->out, word.p != NULL, "");
+        llm_out_lit(w->out, "\"summary\":\"auto\"");
+    }
+
+    llm_out_lit(w->out, "}");
+}
+
+
+static void
+llm_responses_write_sampling(llm_chat_writer_t *w, const llm_chat_t *c)
+{
+    const llm_extra_t  *include;
+
+    llm_chat_raw(w, "max_output_tokens", &c->max_tokens);
+    llm_chat_raw(w, "temperature", &c->temperature);
+    llm_chat_raw(w, "top_p", &c->top_p);
+    llm_chat_raw(w, "top_logprobs", &c->top_logprobs);
+
+    include = llm_responses_find(c, "include");
+
+    if (include != NULL) {
+        llm_chat_raw(w, "include", &include->raw);
+
+    } else if (c->logprobs == 1 && llm_chat_member(w, "include")) {
+        llm_out_lit(w->out, "[\"message.output_text.logprobs\"]");
+    }
+}
+
+
+static void
+llm_responses_write_stream(llm_chat_writer_t *w, const llm_chat_t *c)
+{
+    const llm_extra_t  *e;
+
+    if (!w->stream) {
+        return;
+    }
+
+    if (llm_chat_member(w, "stream")) {
+        llm_out_lit(w->out, "true");
+    }
+
+    e = llm_responses_find(c, "stream_options.include_obfuscation");
+
+    if (e != NULL && llm_chat_member(w, "stream_options")) {
+        llm_out_lit(w->out, "{\"include_obfuscation\":");
+        llm_chat_splice(w, &e->raw);
+        llm_out_lit(w->out, "}");
+    }
+}
+
+
+static void
+llm_responses_lost_number(llm_chat_writer_t *w, const char *name,
+    const llm_slice_t *number)
+{
+    if (number->p != NULL) {
+        llm_chat_lost(w, name, 0);
+    }
+}
+
+
+static void
+llm_responses_write_lost(llm_chat_writer_t *w, const llm_chat_t *c)
+{
+    llm_responses_lost_number(w, "top_k", &c->top_k);
+    llm_responses_lost_number(w, "min_p", &c->min_p);
+    llm_responses_lost_number(w, "seed", &c->seed);
+    llm_responses_lost_number(w, "presence_penalty", &c->presence);
+    llm_responses_lost_number(w, "frequency_penalty", &c->frequency);
+    llm_responses_lost_number(w, "session", &c->session);
+
+    if (c->n.p != NULL && llm_json_uint(&c->n) != 1) {
+        llm_chat_lost(w, "n", 1);
+    }
+
+    if (llm_chat_nstops(c) != 0) {
+        llm_chat_lost(w, "stop", 1);
+    }
+
+    if (c->suffix.p != NULL) {
+        llm_chat_lost(w, "suffix", 1);
+    }
+
+    llm_chat_lost_extras(w, c, llm_responses_said);
+}
+
+
+void
+llm_responses_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
+{
+    size_t              i, from;
+    const llm_extra_t  *e;
+
+    if (w->model.p != NULL && llm_chat_member(w, "model")) {
+        llm_write_string(w->out, &w->model, 0);
+    }
+
+    from = llm_responses_write_instructions(w, c);
+
+    if (llm_chat_member(w, "input")) {
+        llm_responses_write_input(w, c, from);
+    }
+
+    llm_responses_write_stream(w, c);
+    llm_responses_write_sampling(w, c);
+    llm_responses_write_reasoning(w, c);
+    llm_responses_write_tools(w, c);
+    llm_responses_write_choice(w, c);
+
+    if (c->parallel_tools != -1 && llm_chat_member(w, "parallel_tool_calls"))
+    {
+        llm_responses_put_bool(w, "", c->parallel_tools);
+    }
+
+    llm_responses_write_text_options(w, c);
+    llm_chat_string(w, "user", &c->user);
+    llm_chat_raw(w, "metadata", &c->metadata);
+
+    for (i = 0; llm_responses_extras[i] != NULL; i++) {
+        e = llm_responses_find(c, llm_responses_extras[i]);
+
+        if (e != NULL) {
+            llm_chat_raw(w, llm_responses_extras[i], &e->raw);
+        }
+    }
+
+    llm_responses_write_lost(w, c);
+}

@@ -1,0 +1,578 @@
+/*
+ * What the request writers of all dialects share: top-level members that
+ * yield to llm_stream_param, slices that are referred to, tool arguments,
+ * and the list of what the target cannot say.
+ */
+
+#include "llm_chat.h"
+#include "llm_dialect.h"
+
+
+/* bytes of names that are kept for the log and for the error */
+#define LLM_CHAT_LOST_MAX  1024
+
+
+void
+llm_chat_writer_init(llm_chat_writer_t *w, const llm_alloc_t *a)
+{
+    memset(w, 0, sizeof(llm_chat_writer_t));
+
+    llm_rope_init(&w->rope, a);
+    w->out = &w->rope.out;
+}
+
+
+void
+llm_chat_writer_free(llm_chat_writer_t *w)
+{
+    llm_block_free(&w->lost, &w->rope.alloc);
+    llm_block_free(&w->refused, &w->rope.alloc);
+    llm_block_free(&w->seen, &w->rope.alloc);
+    llm_rope_free(&w->rope);
+}
+
+
+static void
+llm_chat_name(llm_chat_writer_t *w, const llm_slice_t *name)
+{
+    if (w->members++ != 0) {
+        llm_out_lit(w->out, ",");
+    }
+
+    llm_write_string(w->out, name, 0);
+    llm_out_lit(w->out, ":");
+}
+
+
+static int
+llm_chat_same(const llm_slice_t *a, const llm_slice_t *b)
+{
+    return a->n == b->n && (a->n == 0 || memcmp(a->p, b->p, a->n) == 0);
+}
+
+
+int
+llm_chat_member(llm_chat_writer_t *w, const char *name)
+{
+    size_t       i;
+    unsigned     given;
+    llm_slice_t  s;
+
+    s.p = (const llm_u8 *) name;
+    s.n = strlen(name);
+    s.escaped = 0;
+    given = 0;
+
+    for (i = 0; i < w->nset; i++) {
+        if (llm_chat_same(&w->set[i].name, &s)) {
+            given |= !w->set[i].if_absent;
+
+            if (i < w->seen.n) {
+                w->seen.p[i] = 1;
+            }
+        }
+    }
+
+    if (given) {
+        return 0;
+    }
+
+    llm_chat_name(w, &s);
+
+    return 1;
+}
+
+
+void
+llm_chat_raw(llm_chat_writer_t *w, const char *name, const llm_slice_t *raw)
+{
+    if (raw->p != NULL && llm_chat_member(w, name)) {
+        llm_chat_splice(w, raw);
+    }
+}
+
+
+void
+llm_chat_string(llm_chat_writer_t *w, const char *name, const llm_slice_t *s)
+{
+    if (s->p != NULL && llm_chat_member(w, name)) {
+        llm_out_lit(w->out, "\"");
+        llm_chat_splice(w, s);
+        llm_out_lit(w->out, "\"");
+    }
+}
+
+
+void
+llm_chat_splice(llm_chat_writer_t *w, const llm_slice_t *s)
+{
+    llm_rope_put(&w->rope, s->p, s->n);
+}
+
+
+/* Whether the list, with ", " between its names, has this one. */
+static int
+llm_chat_listed(const llm_block_t *list, const char *name, size_t n)
+{
+    size_t         left;
+    const llm_u8  *p, *end;
+
+    p = list->p;
+    left = list->n;
+
+    while (left != 0) {
+        end = memchr(p, ',', left);
+
+        if (end == NULL) {
+            end = p + left;
+        }
+
+        if ((size_t) (end - p) == n && memcmp(p, name, n) == 0) {
+            return 1;
+        }
+
+        left -= (size_t) (end - p);
+        p = end;
+
+        if (left >= 2) {
+            p += 2;
+            left -= 2;
+
+        } else {
+            left = 0;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+llm_chat_list(llm_chat_writer_t *w, llm_block_t *list, const char *name,
+    size_t n)
+{
+    size_t  need;
+
+    need = n + (list->n != 0 ? 2 : 0);
+
+    /* who loses that much does not read it all */
+
+    if (n == 0 || need > LLM_CHAT_LOST_MAX - list->n
+        || llm_chat_listed(list, name, n))
+    {
+        return;
+    }
+
+    if (llm_block_reserve(list, &w->rope.alloc, need) != LLM_OK) {
+        w->rope.rc = LLM_NOMEM;
+        return;
+    }
+
+    if (list->n != 0) {
+        memcpy(list->p + list->n, ", ", 2);
+        list->n += 2;
+    }
+
+    memcpy(list->p + list->n, name, n);
+    list->n += n;
+}
+
+
+void
+llm_chat_lost(llm_chat_writer_t *w, const char *name, unsigned meaning)
+{
+    llm_chat_list(w, meaning ? &w->refused : &w->lost, name, strlen(name));
+}
+
+
+void
+llm_chat_lost_extras(llm_chat_writer_t *w, const llm_chat_t *c,
+    const char *const *but)
+{
+    size_t              i, k;
+    const llm_extra_t  *e;
+
+    e = llm_chat_extras(c);
+
+    for (i = 0; i < llm_chat_nextras(c); i++, e++) {
+
+        for (k = 0; but != NULL && but[k] != NULL; k++) {
+            if (llm_json_eq(&e->name, but[k], strlen(but[k]))) {
+                break;
+            }
+        }
+
+        if (but == NULL || but[k] == NULL) {
+            llm_chat_list(w, e->meaning ? &w->refused : &w->lost,
+                          (const char *) e->name.p, e->name.n);
+        }
+    }
+}
+
+
+/* Whether it is one JSON object. */
+static int
+llm_chat_is_object(llm_chat_writer_t *w, const llm_u8 *p, size_t n)
+{
+    llm_json_t   j;
+    llm_slice_t  raw;
+
+    llm_json_init(&j, p, n, w->max_depth);
+
+    return llm_json_skip(&j, &raw) == LLM_JSON_OBJECT
+           && llm_json_next(&j) == LLM_JSON_END;
+}
+
+
+/* Whether it is nothing but white space, or null. */
+static int
+llm_chat_is_empty(const llm_slice_t *s)
+{
+    size_t  i, n;
+
+    i = 0;
+    n = s->n;
+
+    while (i < n && strchr(" \t\r\n", s->p[i]) != NULL && s->p[i] != '\0') {
+        i++;
+    }
+
+    while (n > i && strchr(" \t\r\n", s->p[n - 1]) != NULL
+           && s->p[n - 1] != '\0')
+    {
+        n--;
+    }
+
+    return i == n || (n - i == 4 && memcmp(s->p + i, "null", 4) == 0);
+}
+
+
+int
+llm_chat_object(llm_chat_writer_t *w, const llm_slice_t *args,
+    unsigned string)
+{
+    size_t   n;
+    llm_u8  *p;
+
+    if (args->p == NULL || llm_chat_is_empty(args)) {
+        llm_out_lit(w->out, "{}");
+        return 1;
+    }
+
+    if (!string || memchr(args->p, '\\', args->n) == NULL) {
+
+        if (!llm_chat_is_object(w, args->p, args->n)) {
+            return 0;
+        }
+
+        llm_chat_splice(w, args);
+        return 1;
+    }
+
+    p = llm_rope_room(&w->rope, args->n);
+
+    if (p == NULL) {
+        return 1;
+    }
+
+    n = llm_json_unescape(p, args->p, args->n);
+
+    if (!llm_chat_is_object(w, p, n)) {
+        return 0;
+    }
+
+    w->out->pos += n;
+
+    return 1;
+}
+
+
+void
+llm_chat_args(llm_chat_writer_t *w, const llm_slice_t *args, unsigned string)
+{
+    if (args->p == NULL || args->n == 0) {
+        llm_out_lit(w->out, "{}");
+        return;
+    }
+
+    if (string) {
+        llm_chat_splice(w, args);
+        return;
+    }
+
+    llm_write_escaped(w->out, args->p, args->n);
+}
+
+
+void
+llm_chat_texts(llm_chat_writer_t *w, const llm_chat_t *c, size_t i,
+    size_t end)
+{
+    size_t             n;
+    unsigned           inner;
+    const llm_part_t  *parts;
+
+    if (i >= end) {
+        return;
+    }
+
+    parts = llm_chat_parts(c);
+    inner = parts[i].inner;
+    n = 0;
+
+    for ( /* void */ ; i < end; i++) {
+
+        if (parts[i].type != LLM_PART_TEXT || parts[i].inner != inner) {
+            continue;
+        }
+
+        if (n++ != 0) {
+            llm_out_lit(w->out, "\\n\\n");
+        }
+
+        llm_chat_splice(w, &parts[i].text);
+    }
+}
+
+
+size_t
+llm_chat_message_end(const llm_chat_t *c, size_t i)
+{
+    size_t             n;
+    unsigned           message;
+    const llm_part_t  *parts;
+
+    parts = llm_chat_parts(c);
+    n = llm_chat_nparts(c);
+
+    if (i >= n) {
+        return n;
+    }
+
+    message = parts[i].message;
+
+    while (i < n && parts[i].message == message) {
+        i++;
+    }
+
+    return i;
+}
+
+
+size_t
+llm_chat_inner_end(const llm_chat_t *c, size_t i)
+{
+    size_t  end;
+
+    end = llm_chat_message_end(c, i);
+
+    while (i < end && llm_chat_parts(c)[i].inner) {
+        i++;
+    }
+
+    return i;
+}
+
+
+/* The call by id, at part i or before it. */
+static size_t
+llm_chat_call_by_id(const llm_chat_t *c, size_t i)
+{
+    size_t             left, at;
+    const llm_part_t  *parts;
+
+    parts = llm_chat_parts(c);
+    at = i;
+
+    for (left = LLM_CHAT_LOOK_BACK; left != 0 && at != 0; left--) {
+        at--;
+
+        if (parts[at].type == LLM_PART_TOOL_CALL
+            && llm_chat_same(&parts[at].id, &parts[i].id))
+        {
+            return at;
+        }
+    }
+
+    return llm_chat_nparts(c);
+}
+
+
+/* Whether a result without an id may answer this call. */
+static int
+llm_chat_fits(const llm_part_t *call, const llm_part_t *result)
+{
+    return call->type == LLM_PART_TOOL_CALL && call->id.n == 0
+           && (result->name.n == 0
+               || llm_chat_same(&call->name, &result->name));
+}
+
+
+size_t
+llm_chat_call(const llm_chat_t *c, size_t i)
+{
+    size_t             n, at, left, before;
+    const llm_part_t  *p;
+
+    p = llm_chat_parts(c);
+    n = llm_chat_nparts(c);
+
+    if (p[i].id.n != 0) {
+        return llm_chat_call_by_id(c, i);
+    }
+
+    /* back to the last call, over the results that came before this one */
+
+    before = 0;
+    at = i;
+    left = LLM_CHAT_LOOK_BACK;
+
+    for ( ;; ) {
+        if (at == 0 || left-- == 0) {
+            return n;
+        }
+
+        at--;
+
+        if (p[at].type == LLM_PART_TOOL_CALL) {
+            break;
+        }
+
+        if (p[at].type == LLM_PART_TOOL_RESULT && p[at].id.n == 0
+            && llm_chat_same(&p[at].name, &p[i].name))
+        {
+            before++;
+        }
+    }
+
+    while (at != 0 && left-- != 0 && p[at - 1].message == p[at].message) {
+        at--;
+    }
+
+    for ( /* void */ ; at < i; at++) {
+        if (llm_chat_fits(&p[at], &p[i]) && before-- == 0) {
+            return at;
+        }
+    }
+
+    return n;
+}
+
+
+llm_slice_t
+llm_chat_call_name(const llm_chat_t *c, size_t i)
+{
+    size_t             call;
+    const llm_part_t  *parts;
+
+    parts = llm_chat_parts(c);
+
+    if (parts[i].name.n != 0) {
+        return parts[i].name;
+    }
+
+    call = llm_chat_call(c, i);
+
+    return call < llm_chat_nparts(c) ? parts[call].name : llm_slice_null;
+}
+
+
+void
+llm_chat_call_id(llm_chat_writer_t *w, const llm_chat_t *c, size_t i)
+{
+    size_t             call;
+    const llm_part_t  *part;
+
+    part = &llm_chat_parts(c)[i];
+
+    if (part->id.n != 0) {
+        llm_chat_splice(w, &part->id);
+        return;
+    }
+
+    call = i;
+
+    if (part->type == LLM_PART_TOOL_RESULT) {
+        call = llm_chat_call(c, i);
+
+        if (call == llm_chat_nparts(c)) {
+            call = i;
+        }
+    }
+
+    llm_out_lit(w->out, "call_");
+    llm_write_int(w->out, (int64_t) call);
+}
+
+
+/*
+ * Members of `set` that are to be written: those whose name the writer came
+ * to need one that is for such a body, the others take the last of equals.
+ */
+static void
+llm_chat_set(llm_chat_writer_t *w)
+{
+    size_t                    i, k;
+    const llm_request_set_t  *set;
+
+    set = w->set;
+
+    for (i = 0; i < w->nset; i++) {
+
+        if (w->seen.p[i] && set[i].if_absent) {
+            continue;
+        }
+
+        for (k = i + 1; k < w->nset; k++) {
+            if (llm_chat_same(&set[k].name, &set[i].name)
+                && !(w->seen.p[k] && set[k].if_absent))
+            {
+                break;
+            }
+        }
+
+        if (k == w->nset) {
+            llm_chat_name(w, &set[i].name);
+            llm_chat_splice(w, &set[i].value);
+        }
+    }
+}
+
+
+llm_rc_t
+llm_chat_translate(llm_chat_writer_t *w, llm_chat_t *c,
+    const llm_dialect_t *from, const llm_dialect_t *to, const llm_u8 *body,
+    size_t n)
+{
+    llm_rc_t  rc;
+
+    llm_chat_init(c, &w->rope.alloc, w->max_depth);
+
+    rc = from->read_chat(c, body, n);
+    if (rc != LLM_OK) {
+        return rc;
+    }
+
+    if (w->model.p == NULL) {
+        w->model = c->model;
+    }
+
+    w->seen.n = 0;
+
+    if (w->nset != 0) {
+        rc = llm_block_reserve(&w->seen, &w->rope.alloc, w->nset);
+        if (rc != LLM_OK) {
+            return rc;
+        }
+
+        memset(w->seen.p, 0, w->nset);
+        w->seen.n = w->nset;
+    }
+
+    llm_out_lit(w->out, "{");
+    to->write_chat(w, c);
+    llm_chat_set(w);
+    llm_out_lit(w->out, "}");
+
+    return llm_rope_end(&w->rope);
+}
