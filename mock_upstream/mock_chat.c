@@ -80,12 +80,23 @@ mock_chat_constant(mock_chat_t *x)
 void
 mock_chat_plan(mock_chat_t *x)
 {
+    unsigned  has;
     uint64_t  per;
 
     static const char  *eols[] = { "\n", "\r\n", "\r" };
 
     per = (uint64_t) (x->opt.per_event ? x->opt.per_event : 1);
     x->opt.per_event = (int64_t) per;
+
+    has = mock_route_has(&x->route);
+
+    if (!(has & MOCK_HAS_TOOLS)) {
+        x->opt.tools = 0;
+    }
+
+    if (!(has & MOCK_HAS_THOUGHTS)) {
+        x->opt.reasoning = 0;
+    }
 
     if (!mock_options_given(&x->opt, tokens)) {
         if (x->opt.text == MOCK_TEXT_ECHO) {

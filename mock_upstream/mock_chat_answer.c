@@ -537,7 +537,9 @@ mock_chat_shape(mock_chat_t *x, const mock_request_t *r)
     given = mock_options_given(o, framing);
     x->type = mock_chat_type(x);
 
-    if (x->route.dialect->crlf && !mock_options_given(o, eol)) {
+    if (x->route.dialect->crlf && !x->route.array
+        && !mock_options_given(o, eol))
+    {
         o->eol = MOCK_EOL_CRLF;
     }
 

@@ -64,14 +64,18 @@ mock_chat_user(mock_chat_request_t *r, const llm_chat_t *c)
 }
 
 
-/* Bytes of the member that the dialect cannot do without.  The body is known
- * to be a JSON object. */
+/* Bytes of what is asked, whatever the dialect calls it.  The body is known to
+ * be a JSON object. */
 static size_t
-mock_chat_prompt(const llm_slice_t *needs, const unsigned char *p, size_t n)
+mock_chat_prompt(const unsigned char *p, size_t n)
 {
-    size_t       size;
+    size_t       i, size;
     llm_json_t   j;
     llm_slice_t  key, raw;
+
+    static const char  *names[] = {
+        "messages", "prompt", "input", "contents", "question"
+    };
 
     size = 0;
     llm_json_init(&j, p, n, LLM_JSON_DEPTH_MAX);
@@ -84,8 +88,10 @@ mock_chat_prompt(const llm_slice_t *needs, const unsigned char *p, size_t n)
             break;
         }
 
-        if (llm_json_eq(&key, (const char *) needs->p, needs->n)) {
-            size = raw.n;
+        for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+            if (llm_json_eq(&key, names[i], strlen(names[i]))) {
+                size = raw.n;
+            }
         }
     }
 
@@ -137,9 +143,10 @@ int
 mock_chat_request(mock_chat_request_t *r, const mock_route_t *route,
     const unsigned char *p, size_t n, mock_buf_t *err, const char **param)
 {
-    int         rc;
-    llm_chat_t  c;
-    llm_rc_t    read;
+    int                   rc;
+    llm_chat_t            c;
+    llm_rc_t              read;
+    const llm_dialect_t  *row;
 
     memset(r, 0, sizeof(*r));
     *param = NULL;
@@ -149,11 +156,14 @@ mock_chat_request(mock_chat_request_t *r, const mock_route_t *route,
     /* a buffer that is empty has no address */
     p = p ? p : (const unsigned char *) "";
 
+    /* Cohere's is read as OpenAI's: what is looked for has the same names */
+    row = route->row->read_chat ? route->row : &llm_dialect_openai;
+
     llm_chat_init(&c, &mock_wire_alloc, LLM_JSON_DEPTH_MAX);
-    read = route->row->read_chat(&c, p, n);
+    read = row->read_chat(&c, p, n);
 
     if (read == LLM_OK) {
-        r->prompt = mock_chat_prompt(&route->row->needs, p, n);
+        r->prompt = mock_chat_prompt(p, n);
         rc = mock_chat_taken(r, route, &c, err, param);
 
     } else if (c.member) {

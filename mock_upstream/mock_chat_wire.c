@@ -51,22 +51,30 @@ mock_chat_usage_said(const mock_chat_t *x, llm_usage_t *u)
 static void
 mock_chat_wire_start(mock_chat_t *x)
 {
-    mock_buf_t   id;
+    size_t       at;
+    mock_buf_t   id, input;
     llm_event_t  ev;
-    llm_usage_t  all, u;
+    llm_usage_t  u;
+
+    static const char  first[] = "\"input_tokens\":0";
 
     memset(&id, 0, sizeof(id));
     mock_chat_start_event(x, &ev, &id);
     mock_wire_encode(&x->wire, &x->bytes, &ev);
     mock_buf_free(&id);
 
-    if (x->route.dialect->usage_first && x->opt.usage != MOCK_USAGE_OFF) {
-        mock_chat_usage_said(x, &all);
-        u = llm_usage_none;
-        u.input = all.input;
-        mock_wire_event(&ev, LLM_EV_USAGE, 0);
-        ev.usage = &u;
-        mock_wire_encode(&x->wire, &x->bytes, &ev);
+    /* the encoder is made for those who do not know it yet */
+    at = mock_wire_find(&x->bytes, 0, x->bytes.n, first);
+
+    if (x->route.dialect->usage_first && x->opt.usage != MOCK_USAGE_OFF
+        && at != SIZE_MAX)
+    {
+        memset(&input, 0, sizeof(input));
+        mock_chat_usage_said(x, &u);
+        mock_buf_uint(&input, (uint64_t) u.input);
+        at += sizeof(first) - 2;
+        mock_wire_splice(&x->bytes, at, at + 1, input.p, input.n);
+        mock_buf_free(&input);
     }
 }
 
@@ -561,7 +569,6 @@ mock_chat_json(mock_chat_t *x)
     llm_answer_init(&a);
     mock_wire_free(&x->wire);
     mock_wire_init(&x->wire, x->route.row, 0, 1, x->opt.created);
-    x->wire.e.answer = 1;
 
     mock_chat_start_event(x, &ev, &id);
     mock_wire_gather(&x->wire, &a, &ev);

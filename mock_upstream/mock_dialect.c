@@ -24,13 +24,14 @@ static const mock_dialect_t  mock_dialects[] = {
     },
     {
         .name = "openai-completions", .tail = "/completions",
-        .has = MOCK_HAS_ALL, .id = "cmpl-",
+        .has = MOCK_HAS_ALL & ~(MOCK_HAS_TOOLS | MOCK_HAS_THOUGHTS), .id = "cmpl-",
         .reason = "\"finish_reason\":\"", .done = { "[DONE]" },
         .ping = "{\"choices\":[]}", MOCK_OPENAI_HEAD
     },
     {
         .name = "openai-responses", .tail = "/responses",
-        .has = MOCK_HAS_LINES | MOCK_HAS_INDEX | MOCK_HAS_DONE,
+        .has = MOCK_HAS_LINES | MOCK_HAS_INDEX | MOCK_HAS_DONE
+               | MOCK_HAS_TOOLS | MOCK_HAS_THOUGHTS,
         .id = "resp_",
         .done = { "\"type\":\"response.completed\"",
                   "\"type\":\"response.incomplete\"" },
@@ -49,8 +50,7 @@ static const mock_dialect_t  mock_dialects[] = {
     },
     {
         .name = "gemini", .tail = ":streamGenerateContent",
-        .has = MOCK_HAS_LINES | MOCK_HAS_INDEX | MOCK_HAS_FINISH
-               | MOCK_HAS_LATE,
+        .has = MOCK_HAS_ALL & ~MOCK_HAS_DONE,
         .whole = 1, .crlf = 1, .id = "", .reason = "\"finishReason\":\"",
         .ping = "{\"candidates\":[]}",
         .lines = "content-disposition: attachment\r\n"
@@ -59,25 +59,29 @@ static const mock_dialect_t  mock_dialects[] = {
     },
     {
         .name = "gemini", .tail = ":generateContent",
+        .has = MOCK_HAS_TOOLS | MOCK_HAS_THOUGHTS,
         .whole = 1, .id = "", .ping = "{\"candidates\":[]}",
         .lines = "Vary: Origin, X-Origin, Referer\r\n",
         .id_header = "x-request-id"
     },
     {
         .name = "ollama", .tail = "/api/chat",
-        .has = MOCK_HAS_FINISH | MOCK_HAS_DONE, .whole = 1, .id = "",
+        .has = MOCK_HAS_FINISH | MOCK_HAS_DONE | MOCK_HAS_TOOLS
+               | MOCK_HAS_THOUGHTS, .whole = 1, .id = "",
         .reason = "\"done_reason\":\"", .done = { "\"done\":true" },
         .ping = "{\"done\":false}", .lines = "", .id_header = "x-request-id"
     },
     {
         .name = "ollama-generate", .tail = "/api/generate",
-        .has = MOCK_HAS_FINISH | MOCK_HAS_DONE, .whole = 1, .id = "",
+        .has = MOCK_HAS_FINISH | MOCK_HAS_DONE | MOCK_HAS_THOUGHTS,
+        .whole = 1, .id = "",
         .reason = "\"done_reason\":\"", .done = { "\"done\":true" },
         .ping = "{\"done\":false}", .lines = "", .id_header = "x-request-id"
     },
     {
         .name = "flowise", .tail = "/prediction/",
-        .has = MOCK_HAS_LINES | MOCK_HAS_DONE, .whole = 1, .id = "",
+        .has = MOCK_HAS_LINES | MOCK_HAS_DONE | MOCK_HAS_TOOLS
+               | MOCK_HAS_THOUGHTS, .whole = 1, .id = "",
         .done = { "\"event\":\"end\"" },
         .ping = "{\"event\":\"nop\"}",
         .lines = "X-Accel-Buffering: no\r\n", .id_header = "x-request-id"
@@ -112,6 +116,13 @@ int
 mock_dialect_known(const char *name)
 {
     return mock_dialect_find(name) != NULL;
+}
+
+
+int
+mock_dialect_openai(const mock_route_t *route)
+{
+    return strncmp(route->dialect->name, "openai", 6) == 0;
 }
 
 
@@ -152,9 +163,9 @@ mock_route_chat(const char *path)
     for (i = 0; i < MOCK_DIALECTS; i++) {
         d = &mock_dialects[i];
 
-        if (mock_route_ends(path, d->tail)
-            || (d->tail[strlen(d->tail) - 1] == '/'
-                && mock_route_last(path, d->tail) != NULL))
+        if (d->tail[strlen(d->tail) - 1] == '/'
+            ? mock_route_last(path, d->tail) != NULL
+            : mock_route_ends(path, d->tail))
         {
             return d;
         }
@@ -278,12 +289,6 @@ mock_route(mock_route_t *route, const mock_request_t *r, const char *name)
     route->dialect = d ? d : &mock_dialects[0];
     route->row = llm_dialect_find((const llm_u8 *) route->dialect->name,
                                   strlen(route->dialect->name));
-
-    if (route->row == NULL) {
-        route->dialect = &mock_dialects[0];
-        route->row = &llm_dialect_openai;
-        route->serves = MOCK_SERVES_NOTHING;
-    }
 
     if (route->serves == MOCK_SERVES_CHAT) {
         mock_route_model(route, r->path);

@@ -11,13 +11,16 @@
 #include "mock_http.h"
 
 
-/* What a stream has; a fault that needs what it has not makes no sense. */
+/* What a stream has.  A fault that needs what it has not makes no sense; what
+ * is asked of its content and cannot be said is left out. */
 #define MOCK_HAS_LINES    0x01  /* of SSE: comments, CR, event names */
 #define MOCK_HAS_INDEX    0x02  /* numbers of choices or of blocks */
 #define MOCK_HAS_FINISH   0x04  /* a reason that can be left out alone */
 #define MOCK_HAS_DONE     0x08  /* a terminator */
 #define MOCK_HAS_LATE     0x10  /* room behind the reason */
-#define MOCK_HAS_ALL      0x1f
+#define MOCK_HAS_TOOLS    0x20
+#define MOCK_HAS_THOUGHTS 0x40  /* reasoning */
+#define MOCK_HAS_ALL      0x7f
 
 typedef struct {
     const char  *name;          /* of the wire library's row */
@@ -69,6 +72,9 @@ void mock_route_free(mock_route_t *route);
 
 /* What the stream of this route has: MOCK_HAS_*. */
 unsigned mock_route_has(const mock_route_t *route);
+
+/* Is it one of OpenAI's, which have their errors in common? */
+int mock_dialect_openai(const mock_route_t *route);
 
 /* Is the option's value a dialect of the table? */
 int mock_dialect_known(const char *name);

@@ -1,7 +1,7 @@
 /*
- * Bodies of HTTP errors.  OpenAI's are written here, with its own words; the
- * other dialects' by the wire library, by the class of the status; and what
- * only Gemini says of a bad key.
+ * Bodies of HTTP errors.  Those of OpenAI's dialects are written here, with its
+ * own words; the others' by the wire library, by the class of the status; and
+ * what only Gemini says of a bad key.
  */
 
 #include <stdio.h>
@@ -118,7 +118,7 @@ void
 mock_error_said(const mock_route_t *route, mock_buf_t *b, int status,
     const char *message, const char *param, const char *code)
 {
-    if (route->dialect->own) {
+    if (mock_dialect_openai(route)) {
         mock_error_openai(b, message, mock_error_row(status)->type, param,
                           code);
         return;
@@ -136,7 +136,7 @@ mock_error_status(const mock_route_t *route, mock_buf_t *b, int status,
 
     row = mock_error_row(status);
 
-    if (route->dialect->own) {
+    if (mock_dialect_openai(route)) {
         mock_error_openai(b, row->message, row->type, NULL, row->code);
         return;
     }

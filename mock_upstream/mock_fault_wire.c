@@ -158,6 +158,12 @@ mock_fault_wire_error(mock_chat_t *x)
     }
 
     llm_error_classify(&err);
+
+    if (mock_dialect_openai(&x->route)) {
+        err.type = llm_error_words(err.cls)->openai_type;
+        err.code = llm_error_words(err.cls)->openai_code;
+    }
+
     mock_wire_event(&ev, LLM_EV_ERROR, 0);
     ev.error = &err;
 

@@ -355,6 +355,8 @@ extern ngx_conf_post_t  ngx_llm_stream_ssl_conf_command_post;
 void *ngx_llm_stream_create_loc_conf(ngx_conf_t *cf);
 char *ngx_llm_stream_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+char *ngx_llm_stream_compile(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_complex_value_t *cv);
 char *ngx_llm_stream_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_llm_stream_set_client(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

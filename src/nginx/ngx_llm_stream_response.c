@@ -231,6 +231,9 @@ ngx_llm_stream_init_flow(ngx_llm_stream_ctx_t *ctx, ngx_uint_t answer,
     conf.max_response = llcf->max_response_size;
     conf.max_depth = llcf->max_depth;
     conf.now = ngx_time();
+    conf.unique = (int64_t) ngx_random() << 31 ^ ngx_random();
+    conf.model.p = ctx->model.data;
+    conf.model.n = ctx->model.len;
     conf.alloc = ctx->alloc;
     conf.pass_ctx = ctx;
 

@@ -7,17 +7,9 @@
  * events go to the client's encoder.
  */
 
-#include "llm_flow.h"
-#include "llm_encode.h"
+#include "llm_flow_private.h"
 #include "llm_json.h"
 #include "llm_utf8.h"
-
-
-/* choices that are tracked */
-#define LLM_FLOW_CHOICES  128
-
-
-static llm_rc_t  llm_flow_emit(void *ctx, const llm_event_t *ev);
 
 
 /* The client gets one answer: events are gathered, END writes it. */
@@ -91,6 +83,7 @@ llm_flow_init(llm_flow_t *f, const llm_flow_conf_t *conf, llm_out_t *out)
     f->encoder.usage = conf->usage;
     f->encoder.array = conf->array_out;
     f->encoder.now = conf->now;
+    f->encoder.unique = conf->unique;
 
     rc = llm_flow_alloc(f, &f->decoder.state, conf->upstream->decode_size);
 
@@ -145,37 +138,6 @@ llm_flow_free(llm_flow_t *f)
     llm_block_free(&f->said, a);
     llm_block_free(&f->body, a);
     llm_block_free(&f->fixed, a);
-}
-
-
-static llm_rc_t
-llm_flow_fault(llm_flow_t *f, llm_fault_t fault)
-{
-    f->fault = fault;
-
-    return LLM_FAILED;
-}
-
-
-/* LLM_OK, or what the encoder or the sink could not do. */
-static inline llm_rc_t
-llm_flow_check(llm_flow_t *f)
-{
-    if (f->encoder.rc == LLM_OK && !f->out->failed) {
-        return LLM_OK;
-    }
-
-    switch (f->encoder.rc) {
-
-    case LLM_TOO_BIG:
-        return llm_flow_fault(f, LLM_FAULT_RESPONSE_TOO_LARGE);
-
-    case LLM_INVALID:
-        return llm_flow_fault(f, LLM_FAULT_INVALID_EVENT);
-
-    default:
-        return llm_flow_fault(f, LLM_FAULT_INTERNAL);
-    }
 }
 
 
@@ -238,161 +200,6 @@ llm_flow_pass(llm_flow_t *f, const llm_framed_t *ev)
     }
 
     llm_framer_write_raw(&f->framer, f->out, ev);
-
-    return llm_flow_check(f);
-}
-
-
-/* Remembers which choices there are and which have finished. */
-static inline void
-llm_flow_track(llm_flow_t *f, const llm_event_t *ev)
-{
-    uint64_t  bit;
-    unsigned  word;
-
-    if (ev->choice >= LLM_FLOW_CHOICES) {
-        f->beyond = 1;
-        f->finish = 0;
-        return;
-    }
-
-    word = ev->choice / 64;
-    bit = (uint64_t) 1 << (ev->choice % 64);
-
-    if (ev->type == LLM_EV_FINISH) {
-        f->finished[word] |= bit;
-
-    } else if (f->seen[word] & bit) {
-        return;
-    }
-
-    f->seen[word] |= bit;
-
-    f->finish = !f->beyond && f->seen[0] == f->finished[0]
-                && f->seen[1] == f->finished[1];
-}
-
-
-static llm_rc_t
-llm_flow_block_full(llm_out_t *out)
-{
-    (void) out;
-
-    return LLM_TOO_BIG;
-}
-
-
-/* Appends the block of ev, as it would be passed on, to b. */
-static llm_rc_t
-llm_flow_block(llm_flow_t *f, llm_block_t *b, const llm_framed_t *ev)
-{
-    llm_rc_t   rc;
-    llm_out_t  out;
-
-    rc = llm_block_reserve(b, &f->conf.alloc, ev->raw.n + 1);
-    if (rc != LLM_OK) {
-        return rc;
-    }
-
-    out.pos = b->p + b->n;
-    out.end = out.pos + ev->raw.n + 1;
-    out.more = llm_flow_block_full;
-    out.ctx = NULL;
-    out.failed = 0;
-
-    llm_framer_write_raw(&f->framer, &out, ev);
-
-    b->n = (size_t) (out.pos - b->p);
-
-    return LLM_OK;
-}
-
-
-/* A slice that borrows from the frame's data, in its copy at p. */
-static llm_slice_t
-llm_flow_moved(const llm_flow_t *f, const llm_slice_t *s, const llm_u8 *p)
-{
-    llm_slice_t  moved;
-
-    moved = *s;
-
-    if (s->p != NULL) {
-        moved.p = p + (s->p - f->data.p);
-    }
-
-    return moved;
-}
-
-
-/* Keeps what the upstream says went wrong. */
-static llm_rc_t
-llm_flow_said(llm_flow_t *f, const llm_error_t *err)
-{
-    llm_rc_t       rc;
-    const llm_u8  *p;
-
-    f->said.n = 0;
-    f->said_block = 0;
-
-    rc = f->event != NULL ? llm_flow_block(f, &f->said, f->event) : LLM_OK;
-
-    if (rc == LLM_OK) {
-        f->said_block = f->said.n;
-        rc = llm_block_append(&f->said, &f->conf.alloc, f->data.p,
-                              f->data.n);
-    }
-
-    if (rc != LLM_OK) {
-        f->said.n = 0;
-        f->said_block = 0;
-        return llm_flow_fault(f, LLM_FAULT_INTERNAL);
-    }
-
-    p = f->said.p + f->said_block;
-
-    f->error = *err;
-    f->error.type = llm_flow_moved(f, &err->type, p);
-    f->error.code = llm_flow_moved(f, &err->code, p);
-    f->error.message = llm_flow_moved(f, &err->message, p);
-    f->error.param = llm_flow_moved(f, &err->param, p);
-
-    return llm_flow_fault(f, LLM_FAULT_UPSTREAM_ERROR);
-}
-
-
-static llm_rc_t
-llm_flow_emit(void *ctx, const llm_event_t *ev)
-{
-    llm_flow_t  *f;
-
-    f = ctx;
-
-    switch (ev->type) {
-
-    case LLM_EV_ERROR:
-        return llm_flow_said(f, ev->error);
-
-    case LLM_EV_USAGE:
-        f->said_usage = 1;
-        break;
-
-    case LLM_EV_TEXT: case LLM_EV_REASONING: case LLM_EV_REFUSAL:
-    case LLM_EV_TOOL_CALL: case LLM_EV_LOGPROBS: case LLM_EV_CITATION:
-    case LLM_EV_FINISH:
-        llm_flow_track(f, ev);
-        break;
-
-    default:
-        break;
-    }
-
-    llm_measure(&f->measure, ev, f->now_ms);
-
-    if (f->passing) {
-        return LLM_OK;
-    }
-
-    f->encode(&f->encoder, f->state, ev);
 
     return llm_flow_check(f);
 }

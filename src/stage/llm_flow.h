@@ -33,6 +33,9 @@ typedef struct {
     size_t                max_response; /* bytes that may be gathered */
     unsigned              max_depth;
     int64_t               now;          /* seconds since 1970 */
+    int64_t               unique;       /* another one for each answer */
+    llm_slice_t           model;        /* that was asked: for answers that
+                                           do not say theirs */
     llm_alloc_t           alloc;
 
     /*

@@ -54,9 +54,9 @@ typedef struct {
     unsigned        array;          /* frames are elements of a JSON array:
                                        llm_write_frame() */
     unsigned        elements;       /* of that array so far */
-    unsigned        answer;         /* made of one JSON answer or of a stream:
-                                       one answer is to be written */
     int64_t         now;            /* seconds since 1970, for "created" */
+    int64_t         unique;         /* another one for each answer: for ids
+                                       that no upstream said */
     llm_rc_t        rc;             /* LLM_OK, LLM_NOMEM, LLM_TOO_BIG,
                                        LLM_INVALID (cannot be said: broken
                                        tool arguments): set by an encoder,

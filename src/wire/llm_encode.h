@@ -93,9 +93,9 @@ void llm_frame_close(llm_encoder_t *e, llm_framing_t framing);
 void llm_frame_end(llm_encoder_t *e);
 
 /* Writes prefix and sixteen hexadecimal digits that are the same for the same
- * seed and time: an id for an answer, a call, an item that came without. */
+ * seed and numbers: an id for an answer, a call, an item that came without. */
 void llm_write_id(llm_out_t *out, const char *prefix,
-    const llm_slice_t *seed, int64_t now, unsigned n);
+    const llm_slice_t *seed, int64_t unique, unsigned n);
 
 /* Seconds since 1970 as "2024-01-02T03:04:05Z". */
 void llm_write_time(llm_out_t *out, int64_t seconds);

@@ -71,7 +71,7 @@ llm_frame_end(llm_encoder_t *e)
 
 void
 llm_write_id(llm_out_t *out, const char *prefix, const llm_slice_t *seed,
-    int64_t now, unsigned n)
+    int64_t unique, unsigned n)
 {
     size_t    i;
     llm_u8    digits[16];
@@ -81,7 +81,7 @@ llm_write_id(llm_out_t *out, const char *prefix, const llm_slice_t *seed,
 
     /* FNV-1a: the same id for the same answer, no randomness needed */
 
-    hash = UINT64_C(14695981039346656037) ^ (uint64_t) now
+    hash = UINT64_C(14695981039346656037) ^ (uint64_t) unique
            ^ ((uint64_t) n << 48);
 
     for (i = 0; i < 8; i++) {

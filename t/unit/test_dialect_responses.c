@@ -80,7 +80,7 @@ test_text_files(void **state)
                    "}}," USED("11", "9", "4", "0", "20") "\"end\":\"done\"}");
     }
 
-    check_file("text-rotating-ids.sse", "{\"id\":\"rot-0-resp_f1x\","
+    check_file("text-rotating-ids.sse", "{\"id\":\"rot-0-id\","
                "\"model\":\"test-model-1\",\"created\":1753000000,"
                "\"choices\":{\"0\":{" RAIN "," STOP "}},"
                USED("11", "9", "4", "0", "20") "\"end\":\"done\"}");

@@ -211,6 +211,20 @@ read_delta(reader_t *r, json_t *ev)
 }
 
 
+/* A call that said no arguments has none. */
+static void
+read_stop(reader_t *r)
+{
+    if (r->open != NULL && strcmp(text(r->open, "type"), "tool_use") == 0
+        && text(r->open, "json")[0] == '\0')
+    {
+        append(r->open, "json", "{}");
+    }
+
+    r->open = NULL;
+}
+
+
 static void
 read_message_delta(reader_t *r, json_t *ev)
 {
@@ -271,7 +285,7 @@ read_event(reader_t *r, const char *name, json_t *ev)
         expect(r, r->open != NULL);
         expect(r, json_number_value(json_object_get(ev, "index"))
                   == (double) json_array_size(r->content) - 1);
-        r->open = NULL;
+        read_stop(r);
 
     } else if (strcmp(type, "message_delta") == 0) {
         read_message_delta(r, ev);

@@ -515,7 +515,7 @@ set_count(json_t *to, const char *name, int64_t n)
 static json_t *
 said_close(said_t *s, llm_rc_t rc)
 {
-    char     index[16];
+    char     index[32];
     size_t   i;
     json_t  *root, *choices, *usage;
 
@@ -735,7 +735,6 @@ target_open(target_t *t, said_t *said, const llm_dialect_t *to,
     t->e.alloc = unit_alloc(&t->heap);
     t->e.max_response = 1 << 24;
     t->e.usage = 1;
-    t->e.answer = answer;
     t->e.now = CODEC_NOW;
 
     said->e = &t->e;

@@ -16,7 +16,7 @@ llm_anthropic_write_head(llm_encoder_t *e, const llm_slice_t *id,
         llm_write_inside(e->out, id, linesep);
 
     } else {
-        llm_write_id(e->out, "msg_", model, e->now, 0);
+        llm_write_id(e->out, "msg_", model, e->unique, 0);
     }
 
     llm_out_lit(e->out, "\",\"type\":\"message\",\"role\":\"assistant\","
@@ -203,7 +203,7 @@ llm_anthropic_write_call_id(llm_encoder_t *e, const llm_slice_t *id,
         llm_write_inside(e->out, id, linesep);
 
     } else {
-        llm_write_id(e->out, "toolu_", name, e->now, n);
+        llm_write_id(e->out, "toolu_", name, e->unique, n);
     }
 
     llm_out_lit(e->out, "\"");

@@ -107,7 +107,7 @@ llm_cohere_begin(llm_encoder_t *e, llm_cohere_stream_t *s,
         llm_write_inside(e->out, &ev->id, ev->linesep);
 
     } else {
-        llm_write_id(e->out, "msg-", &ev->model, e->now, 0);
+        llm_write_id(e->out, "msg-", &ev->model, e->unique, 0);
     }
 
     llm_out_lit(e->out, "\",\"type\":\"message-start\",\"delta\":{\"message\":"
@@ -195,7 +195,7 @@ llm_cohere_tool(llm_encoder_t *e, llm_cohere_stream_t *s,
             llm_write_inside(e->out, &ev->id, ev->linesep);
 
         } else {
-            llm_write_id(e->out, "call-", &ev->name, e->now, ev->tool_index);
+            llm_write_id(e->out, "call-", &ev->name, e->unique, ev->tool_index);
         }
 
         llm_out_lit(e->out, "\",\"type\":\"function\",\"function\":"
@@ -414,7 +414,7 @@ llm_cohere_write_answer(llm_encoder_t *e, const llm_answer_t *a)
 
     } else {
         model = llm_gathered(&a->model);
-        llm_write_id(out, "msg-", &model, e->now, 0);
+        llm_write_id(out, "msg-", &model, e->unique, 0);
     }
 
     llm_out_lit(out, "\",\"finish_reason\":\"");

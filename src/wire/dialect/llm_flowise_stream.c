@@ -267,7 +267,7 @@ llm_flowise_write_ids(llm_encoder_t *e, const llm_answer_t *a)
     seed = llm_gathered(&a->id);
 
     llm_out_lit(e->out, "\"chatId\":\"");
-    llm_write_id(e->out, "chat-", &seed, e->now, 0);
+    llm_write_id(e->out, "chat-", &seed, e->unique, 0);
     llm_out_lit(e->out, "\",\"chatMessageId\":\"");
 
     if (a->id.n != 0) {
@@ -275,7 +275,7 @@ llm_flowise_write_ids(llm_encoder_t *e, const llm_answer_t *a)
 
     } else {
         seed = llm_gathered(&a->model);
-        llm_write_id(e->out, "msg-", &seed, e->now, 1);
+        llm_write_id(e->out, "msg-", &seed, e->unique, 1);
     }
 
     llm_out_lit(e->out, "\"");

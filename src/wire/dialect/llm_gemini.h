@@ -230,7 +230,7 @@ void llm_gemini_write_usage(llm_out_t *out, const llm_usage_t *u);
 
 /* Writes "modelVersion":"…","responseId":"…". */
 void llm_gemini_write_label(llm_out_t *out, const llm_slice_t *model,
-    const llm_slice_t *id, int64_t now, unsigned linesep);
+    const llm_slice_t *id, int64_t unique, unsigned linesep);
 
 
 llm_rc_t llm_gemini_read_chat(llm_chat_t *c, const llm_u8 *body, size_t n);

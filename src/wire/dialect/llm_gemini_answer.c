@@ -412,7 +412,7 @@ llm_gemini_write_usage(llm_out_t *out, const llm_usage_t *u)
 
 void
 llm_gemini_write_label(llm_out_t *out, const llm_slice_t *model,
-    const llm_slice_t *id, int64_t now, unsigned linesep)
+    const llm_slice_t *id, int64_t unique, unsigned linesep)
 {
     if (model->n != 0) {
         llm_out_lit(out, "\"modelVersion\":");
@@ -426,7 +426,7 @@ llm_gemini_write_label(llm_out_t *out, const llm_slice_t *model,
         llm_write_inside(out, id, linesep);
 
     } else {
-        llm_write_id(out, "", model, now, 0);
+        llm_write_id(out, "", model, unique, 0);
     }
 
     llm_out_lit(out, "\"");
@@ -528,7 +528,7 @@ llm_gemini_write_answer(llm_encoder_t *e, const llm_answer_t *a)
     model = llm_gathered(&a->model);
     id = llm_gathered(&a->id);
 
-    llm_gemini_write_label(e->out, &model, &id, e->now, 0);
+    llm_gemini_write_label(e->out, &model, &id, e->unique, 0);
     llm_out_lit(e->out, "}");
 }
 

@@ -13,7 +13,7 @@
 
 const char *const  llm_gemini_extras[] = {
     "safetySettings", "cachedContent", "labels", "modelArmorConfig",
-    "serviceTier", "store", "toolConfig.retrievalConfig",
+    "serviceTier", "toolConfig.retrievalConfig",
     "toolConfig.includeServerSideToolInvocations",
     LLM_GEMINI_CONFIG "responseModalities",
     LLM_GEMINI_CONFIG "speechConfig",
@@ -519,6 +519,39 @@ llm_gemini_read_schema(llm_chat_t *c, unsigned json, llm_json_type_t type,
 }
 
 
+/* Anything but text changes what is asked. */
+static llm_rc_t
+llm_gemini_read_modalities(llm_chat_t *c, const llm_slice_t *key,
+    llm_json_type_t type, const llm_slice_t *v)
+{
+    size_t           n;
+    llm_rc_t         rc;
+    unsigned         other;
+    llm_json_t       j;
+    llm_slice_t      s;
+    llm_json_type_t  t;
+
+    n = llm_chat_nextras(c);
+    other = 0;
+
+    rc = llm_gemini_inner_extra(c, LLM_GEMINI_CONFIG, key, type, v);
+
+    if (rc != LLM_OK || type != LLM_JSON_ARRAY) {
+        return rc;
+    }
+
+    llm_json_reopen(&j, v);
+
+    while (llm_json_element(&j, &s, &t)) {
+        other |= t != LLM_JSON_STRING || !llm_json_is(&s, "TEXT");
+    }
+
+    llm_chat_extras(c)[n].meaning = other;
+
+    return LLM_OK;
+}
+
+
 /* The members that are not plain numbers. */
 static llm_rc_t
 llm_gemini_read_setting(llm_chat_t *c, const llm_slice_t *key,
@@ -542,6 +575,10 @@ llm_gemini_read_setting(llm_chat_t *c, const llm_slice_t *key,
 
     if (llm_gemini_is(key, "responseSchema")) {
         return llm_gemini_read_schema(c, 0, type, v);
+    }
+
+    if (llm_gemini_is(key, "responseModalities")) {
+        return llm_gemini_read_modalities(c, key, type, v);
     }
 
     if (llm_gemini_is(key, "thinkingConfig")) {

@@ -54,7 +54,7 @@ llm_gemini_begin(llm_encoder_t *e, llm_gemini_stream_t *s,
     out.ctx = NULL;
     out.failed = 0;
 
-    llm_gemini_write_label(&out, &model, &id, e->now, ev->linesep);
+    llm_gemini_write_label(&out, &model, &id, e->unique, ev->linesep);
     llm_out_lit(&out, "}");
 
     s->tail.n = (size_t) (out.pos - s->tail.p);

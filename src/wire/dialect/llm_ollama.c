@@ -710,6 +710,7 @@ llm_ollama_decode_answer(llm_decoder_t *d, llm_frame_t *answer)
 }
 
 
+/* nothing is needed: a request without a prompt loads or unloads a model */
 #define LLM_OLLAMA_ROW                                                      \
     .framing = LLM_FRAMING_NDJSON,                                          \
     .stream_type = llm_str("application/x-ndjson"),                         \
@@ -730,7 +731,6 @@ const llm_dialect_t  llm_dialect_ollama = {
     .name = llm_str("ollama"),
     LLM_OLLAMA_ROW,
 
-    .needs = llm_str("messages"),
     .read_chat = llm_ollama_read_chat,
     .write_chat = llm_ollama_write_chat,
 
@@ -743,7 +743,6 @@ const llm_dialect_t  llm_dialect_generate = {
     .name = llm_str("ollama-generate"),
     LLM_OLLAMA_ROW,
 
-    .needs = llm_str("prompt"),
     .read_chat = llm_generate_read_chat,
     .write_chat = llm_generate_write_chat,
 

@@ -113,7 +113,9 @@ llm_openai_emit_choice(llm_openai_chunk_t *c, const llm_openai_choice_t *ch,
     c->emitted = 0;
     c->ev.choice = ch->has_index ? ch->index : pos;
 
-    rc = llm_openai_text(c, LLM_EV_REASONING, &ch->reasoning);
+    rc = ch->details.p == NULL
+         ? llm_openai_text(c, LLM_EV_REASONING, &ch->reasoning)
+         : llm_openai_emit_details(c, ch);
 
     if (rc == LLM_OK) {
         rc = llm_openai_text(c, LLM_EV_TEXT, &ch->content);
@@ -502,6 +504,7 @@ const llm_dialect_t  llm_dialect_openai = {
 
     .decode = llm_openai_decode,
     .decode_answer = llm_openai_decode_answer,
+    .decode_size = sizeof(llm_openai_state_t),
 
     .stream_size = sizeof(llm_openai_stream_t),
     .encode = llm_openai_encode,

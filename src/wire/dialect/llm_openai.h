@@ -17,6 +17,9 @@
 /* choices of which it is remembered that their role was said */
 #define LLM_OPENAI_TABLE   128
 
+/* tool calls that are told apart by more than their index */
+#define LLM_OPENAI_CALLS   64
+
 /* characters of an id or a model's name that are repeated in each chunk */
 #define LLM_OPENAI_LABEL   256
 
@@ -30,6 +33,7 @@ typedef struct {
     llm_slice_t     parts;          /* content, when it is an array */
     llm_slice_t     reasoning;
     llm_slice_t     details;        /* reasoning_details */
+    llm_slice_t     notes;          /* annotations */
     llm_slice_t     refusal;
     llm_slice_t     tools;          /* tool_calls */
     llm_slice_t     call;           /* function_call */
@@ -41,6 +45,20 @@ typedef struct {
     unsigned        has_index;
     unsigned        delta;          /* the expected one was there */
 } llm_openai_choice_t;
+
+/* A tool call that was begun. */
+typedef struct {
+    unsigned        choice;
+    unsigned        index;          /* as the provider counts */
+    unsigned        number;         /* 0, 1, ... within the choice */
+    uint64_t        id;             /* hash, 0: none was said */
+} llm_openai_known_t;
+
+/* What a decoder remembers between chunks. */
+typedef struct {
+    unsigned            n;
+    llm_openai_known_t  calls[LLM_OPENAI_CALLS];
+} llm_openai_state_t;
 
 typedef struct {
     llm_decoder_t        *d;
@@ -100,11 +118,16 @@ llm_openai_is_rare(const llm_openai_choice_t *ch)
 {
     return ch->details.p != NULL || ch->parts.p != NULL
            || ch->tools.p != NULL || ch->call.p != NULL
-           || ch->logprobs.p != NULL;
+           || ch->logprobs.p != NULL || ch->notes.p != NULL;
 }
 
 
-/* The events of what is rare in a choice. */
+/* The reasoning of a choice whose reasoning_details say more of it: its
+ * signatures, and what is withheld. */
+llm_rc_t llm_openai_emit_details(llm_openai_chunk_t *c,
+    const llm_openai_choice_t *ch);
+
+/* The events of what else is rare in a choice. */
 llm_rc_t llm_openai_emit_rare(llm_openai_chunk_t *c,
     const llm_openai_choice_t *ch);
 

@@ -246,7 +246,7 @@ llm_openai_write_answer_as(llm_encoder_t *e, const llm_answer_t *a,
         llm_write_gathered(out, &a->id);
 
     } else {
-        llm_write_id(out, prefix, &model, e->now, 0);
+        llm_write_id(out, prefix, &model, e->unique, 0);
     }
 
     llm_out_lit(out, "\",\"object\":\"");

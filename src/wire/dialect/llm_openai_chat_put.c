@@ -483,6 +483,10 @@ llm_openai_put_message(llm_chat_writer_t *w, const llm_chat_t *c, size_t i,
     if (!llm_openai_says(w, c, i, end, role)) {
         for ( /* void */ ; i < end; i++) {
             llm_openai_lost_part(w, &llm_chat_parts(c)[i]);
+
+            if (llm_chat_parts(c)[i].type == LLM_PART_REASONING) {
+                llm_chat_lost(w, "messages[].reasoning", 0);
+            }
         }
 
         return 0;

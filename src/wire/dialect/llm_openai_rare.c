@@ -6,36 +6,107 @@
 #include "llm_openai.h"
 
 
-/* The strings "text" or "summary" of an array's objects. */
+/* Emits REASONING with what was read into c->ev, if it says anything. */
 static llm_rc_t
-llm_openai_texts(llm_openai_chunk_t *c, const llm_slice_t *raw)
+llm_openai_reasoning(llm_openai_chunk_t *c)
+{
+    llm_rc_t  rc;
+
+    rc = LLM_OK;
+
+    if (c->ev.text.n != 0 || c->ev.signature.n != 0 || c->ev.raw.n != 0) {
+        rc = llm_openai_emit(c, LLM_EV_REASONING);
+    }
+
+    c->ev.text = llm_slice_null;
+    c->ev.signature = llm_slice_null;
+    c->ev.raw = llm_slice_null;
+
+    return rc;
+}
+
+
+/* The objects of reasoning_details, or of Mistral's "thinking".  texts: their
+ * texts are not known yet. */
+static llm_rc_t
+llm_openai_texts(llm_openai_chunk_t *c, const llm_slice_t *raw,
+    unsigned texts)
 {
     llm_rc_t         rc;
     llm_json_t       j;
-    llm_slice_t      key, v, text;
+    llm_slice_t      key, v;
+    llm_json_type_t  type;
+
+    rc = LLM_OK;
+    c->ev.text = llm_slice_null;
+    llm_json_reopen(&j, raw);
+
+    while (rc == LLM_OK && llm_json_object(&j)) {
+
+        while (llm_json_member(&j, &key, &v, &type)) {
+
+            if (type != LLM_JSON_STRING || v.n == 0) {
+                continue;
+            }
+
+            if (llm_json_is(&key, "text") || llm_json_is(&key, "summary")) {
+                c->ev.text = texts ? v : llm_slice_null;
+
+            } else if (llm_json_is(&key, "signature")) {
+                c->ev.signature = v;
+
+            } else if (llm_json_is(&key, "data")) {
+                c->ev.raw = v;
+            }
+        }
+
+        rc = llm_openai_reasoning(c);
+    }
+
+    return rc;
+}
+
+
+/* Whether one of reasoning_details has a text. */
+static unsigned
+llm_openai_has_texts(const llm_slice_t *raw)
+{
+    llm_json_t       j;
+    llm_slice_t      key, v;
     llm_json_type_t  type;
 
     llm_json_reopen(&j, raw);
 
     while (llm_json_object(&j)) {
-        text = llm_slice_null;
-
         while (llm_json_member(&j, &key, &v, &type)) {
-            if (type == LLM_JSON_STRING
+            if (type == LLM_JSON_STRING && v.n != 0
                 && (llm_json_is(&key, "text")
                     || llm_json_is(&key, "summary")))
             {
-                text = v;
+                return 1;
             }
-        }
-
-        rc = llm_openai_text(c, LLM_EV_REASONING, &text);
-        if (rc != LLM_OK) {
-            return rc;
         }
     }
 
-    return LLM_OK;
+    return 0;
+}
+
+
+/* Both say the same text; that of the details stands beside its signature. */
+llm_rc_t
+llm_openai_emit_details(llm_openai_chunk_t *c, const llm_openai_choice_t *ch)
+{
+    llm_rc_t  rc;
+    unsigned  texts;
+
+    rc = LLM_OK;
+    texts = llm_openai_has_texts(&ch->details);
+
+    if (!texts) {
+        rc = llm_openai_text(c, LLM_EV_REASONING, &ch->reasoning);
+    }
+
+    return rc == LLM_OK ? llm_openai_texts(c, &ch->details, texts) : rc;
 }
 
 
@@ -76,7 +147,7 @@ llm_openai_part(llm_openai_chunk_t *c, llm_json_t *j)
         }
     }
 
-    rc = list.p != NULL ? llm_openai_texts(c, &list) : LLM_OK;
+    rc = list.p != NULL ? llm_openai_texts(c, &list, 1) : LLM_OK;
 
     if (rc == LLM_OK) {
         rc = llm_openai_text(c, ev, &text);
@@ -139,24 +210,163 @@ llm_openai_function(llm_openai_chunk_t *c, const llm_slice_t *raw)
 }
 
 
-/* Emits the call that was read into c->ev, if it says anything. */
+/* Whether the call that was read into c->ev says anything. */
+static int
+llm_openai_has_call(const llm_openai_chunk_t *c)
+{
+    return c->ev.id.p != NULL || c->ev.name.p != NULL || c->ev.text.n != 0;
+}
+
+
 static llm_rc_t
 llm_openai_call(llm_openai_chunk_t *c)
 {
     llm_rc_t  rc;
 
-    rc = LLM_OK;
+    c->ev.whole = c->answer;
 
-    if (c->ev.id.p != NULL || c->ev.name.p != NULL || c->ev.text.n != 0) {
-        rc = llm_openai_emit(c, LLM_EV_TOOL_CALL);
-    }
+    rc = llm_openai_has_call(c) ? llm_openai_emit(c, LLM_EV_TOOL_CALL)
+                                : LLM_OK;
+
+    c->ev.whole = 0;
 
     c->ev.id = llm_slice_null;
     c->ev.name = llm_slice_null;
     c->ev.text = llm_slice_null;
+    c->ev.signature = llm_slice_null;
     c->ev.tool_index = 0;
 
     return rc;
+}
+
+
+static uint64_t
+llm_openai_hash(const llm_slice_t *s)
+{
+    size_t    i;
+    uint64_t  hash;
+
+    if (s->n == 0) {
+        return 0;
+    }
+
+    hash = UINT64_C(14695981039346656037);      /* FNV-1a */
+
+    for (i = 0; i < s->n; i++) {
+        hash = (hash ^ s->p[i]) * UINT64_C(1099511628211);
+    }
+
+    return hash | 1;
+}
+
+
+/* The call that c->ev goes on with; NULL: it begins one. */
+static llm_openai_known_t *
+llm_openai_find_call(llm_openai_chunk_t *c, unsigned index,
+    unsigned has_index, uint64_t id)
+{
+    unsigned             i;
+    llm_openai_known_t  *call;
+    llm_openai_state_t  *s;
+
+    s = c->d->state;
+
+    for (i = s->n; i != 0; i--) {
+        call = &s->calls[i - 1];
+
+        if (call->choice != c->ev.choice) {
+            continue;
+        }
+
+        if (!has_index && id != 0) {
+            if (call->id == id) {
+                return call;
+            }
+
+        } else if (call->index == index) {
+            return id != 0 && call->id != 0 && call->id != id
+                   && c->ev.name.p != NULL ? NULL : call;
+        }
+    }
+
+    return NULL;
+}
+
+
+/*
+ * The number of the call in c->ev.  Mistral leaves the index out; Gemini's
+ * OpenAI endpoint and others say 0 for each of several whole calls: one with
+ * a name and another id is another call.
+ */
+static unsigned
+llm_openai_number(llm_openai_chunk_t *c, unsigned index, unsigned has_index)
+{
+    unsigned             i;
+    uint64_t             id;
+    llm_openai_known_t  *call;
+    llm_openai_state_t  *s;
+
+    s = c->d->state;
+
+    if (s == NULL) {
+        return index;
+    }
+
+    id = llm_openai_hash(&c->ev.id);
+    call = llm_openai_find_call(c, index, has_index, id);
+
+    if (call == NULL && s->n == LLM_OPENAI_CALLS) {
+        return index;
+    }
+
+    if (call == NULL) {
+        call = &s->calls[s->n];
+        call->choice = c->ev.choice;
+        call->index = index;
+        call->number = 0;
+        call->id = 0;
+
+        for (i = 0; i < s->n; i++) {
+            call->number += s->calls[i].choice == c->ev.choice;
+        }
+
+        s->n++;
+    }
+
+    if (call->id == 0) {
+        call->id = id;
+    }
+
+    return call->number;
+}
+
+
+/* extra_content: {"google": {"thought_signature": …}} */
+static void
+llm_openai_signature(llm_openai_chunk_t *c, const llm_slice_t *raw)
+{
+    llm_json_t       j, inner;
+    llm_slice_t      v, key;
+    llm_json_type_t  type;
+
+    llm_json_reopen(&j, raw);
+
+    while (llm_json_member(&j, &key, &v, &type)) {
+
+        if (type != LLM_JSON_OBJECT || !llm_json_is(&key, "google")) {
+            continue;
+        }
+
+        llm_json_reopen(&inner, &v);
+
+        while (llm_json_member(&inner, &key, &v, &type)) {
+            if (type == LLM_JSON_STRING && v.n != 0
+                && llm_json_is(&key, "thought_signature"))
+            {
+                c->ev.signature = v;
+            }
+        }
+    }
 }
 
 
@@ -164,17 +374,24 @@ llm_openai_call(llm_openai_chunk_t *c)
 static llm_rc_t
 llm_openai_tool(llm_openai_chunk_t *c, llm_json_t *j, unsigned pos)
 {
-    int64_t          index;
+    int64_t          n;
+    unsigned         index, has_index;
     llm_slice_t      v, key;
     llm_json_type_t  type;
 
     c->ev.text = llm_slice_null;
-    c->ev.tool_index = pos;
+    index = pos;
+    has_index = 0;
 
     while (llm_json_member(j, &key, &v, &type)) {
 
         if (type == LLM_JSON_OBJECT && llm_json_is(&key, "function")) {
             llm_openai_function(c, &v);
+
+        } else if (type == LLM_JSON_OBJECT
+                   && llm_json_is(&key, "extra_content"))
+        {
+            llm_openai_signature(c, &v);
 
         } else if (type == LLM_JSON_STRING && llm_json_is(&key, "id")) {
             if (v.n != 0) {
@@ -182,12 +399,17 @@ llm_openai_tool(llm_openai_chunk_t *c, llm_json_t *j, unsigned pos)
             }
 
         } else if (type == LLM_JSON_NUMBER && llm_json_is(&key, "index")) {
-            index = llm_json_uint(&v);
+            n = llm_json_uint(&v);
 
-            if (index >= 0 && index <= INT32_MAX) {
-                c->ev.tool_index = (unsigned) index;
+            if (n >= 0 && n <= INT32_MAX) {
+                index = (unsigned) n;
+                has_index = 1;
             }
         }
+    }
+
+    if (llm_openai_has_call(c)) {
+        c->ev.tool_index = llm_openai_number(c, index, has_index);
     }
 
     return llm_openai_call(c);
@@ -265,20 +487,92 @@ llm_openai_emit_items(llm_openai_chunk_t *c, const llm_slice_t *raw)
 }
 
 
+/* "url_citation"; j stands behind its brace. */
+static void
+llm_openai_note(llm_openai_chunk_t *c, llm_json_t *j)
+{
+    llm_slice_t      key, v;
+    llm_json_type_t  type;
+
+    while (llm_json_member(j, &key, &v, &type)) {
+
+        if (type == LLM_JSON_NUMBER) {
+
+            if (llm_json_is(&key, "start_index")) {
+                c->ev.start = llm_json_uint(&v);
+
+            } else if (llm_json_is(&key, "end_index")) {
+                c->ev.end = llm_json_uint(&v);
+            }
+
+        } else if (type != LLM_JSON_STRING || v.n == 0) {
+            continue;
+
+        } else if (llm_json_is(&key, "url")) {
+            c->ev.id = v;
+
+        } else if (llm_json_is(&key, "title")) {
+            c->ev.name = v;
+
+        } else if (llm_json_is(&key, "content")) {
+            c->ev.text = v;
+        }
+    }
+}
+
+
+/* annotations: [{"type":"url_citation","url_citation":{…}}] */
+static llm_rc_t
+llm_openai_emit_notes(llm_openai_chunk_t *c, const llm_slice_t *raw)
+{
+    llm_rc_t         rc;
+    llm_json_t       j, note, inner;
+    llm_slice_t      key, v, element;
+    llm_json_type_t  type;
+
+    rc = LLM_OK;
+    llm_json_reopen(&j, raw);
+
+    while (rc == LLM_OK && llm_json_element(&j, &element, &type)) {
+
+        if (type != LLM_JSON_OBJECT) {
+            continue;
+        }
+
+        c->ev.text = llm_slice_null;
+        c->ev.start = -1;
+        c->ev.end = -1;
+        llm_json_reopen(&note, &element);
+
+        while (llm_json_member(&note, &key, &v, &type)) {
+            if (type == LLM_JSON_OBJECT
+                && llm_json_is(&key, "url_citation"))
+            {
+                llm_json_reopen(&inner, &v);
+                llm_openai_note(c, &inner);
+            }
+        }
+
+        if (c->ev.id.p != NULL) {
+            c->ev.raw = element;
+            rc = llm_openai_emit(c, LLM_EV_CITATION);
+        }
+
+        c->ev.id = llm_slice_null;
+        c->ev.name = llm_slice_null;
+        c->ev.raw = llm_slice_null;
+    }
+
+    return rc;
+}
+
+
 llm_rc_t
 llm_openai_emit_rare(llm_openai_chunk_t *c, const llm_openai_choice_t *ch)
 {
     llm_rc_t  rc;
 
-    rc = LLM_OK;
-
-    if (ch->details.p != NULL && ch->reasoning.n == 0) {
-        rc = llm_openai_texts(c, &ch->details);
-    }
-
-    if (rc == LLM_OK && ch->parts.p != NULL) {
-        rc = llm_openai_parts(c, &ch->parts);
-    }
+    rc = ch->parts.p != NULL ? llm_openai_parts(c, &ch->parts) : LLM_OK;
 
     if (rc == LLM_OK && ch->tools.p != NULL) {
         rc = llm_openai_tools(c, &ch->tools);
@@ -288,6 +582,10 @@ llm_openai_emit_rare(llm_openai_chunk_t *c, const llm_openai_choice_t *ch)
         c->ev.text = llm_slice_null;
         llm_openai_function(c, &ch->call);
         rc = llm_openai_call(c);
+    }
+
+    if (rc == LLM_OK && ch->notes.p != NULL) {
+        rc = llm_openai_emit_notes(c, &ch->notes);
     }
 
     if (rc == LLM_OK && ch->logprobs.p != NULL) {

@@ -27,6 +27,7 @@ typedef enum {
     LLM_OPENAI_REASONING,
     LLM_OPENAI_REFUSAL,
     LLM_OPENAI_DETAILS,
+    LLM_OPENAI_NOTES,
     LLM_OPENAI_TOOLS,
     LLM_OPENAI_CALL
 } llm_openai_key_t;
@@ -79,6 +80,10 @@ llm_openai_key(const llm_u8 *p, size_t n)
     case 10:
         return llm_openai_same(p, "tool_calls") ? LLM_OPENAI_TOOLS
                                                 : LLM_OPENAI_OTHER;
+
+    case 11:
+        return llm_openai_same(p, "annotations") ? LLM_OPENAI_NOTES
+                                                 : LLM_OPENAI_OTHER;
 
     case 13:
         return llm_openai_same(p, "finish_reason") ? LLM_OPENAI_FINISH
@@ -159,6 +164,9 @@ llm_openai_delta(llm_json_t *j, llm_openai_choice_t *ch)
 
             } else if (key == LLM_OPENAI_DETAILS) {
                 ch->details = v;
+
+            } else if (key == LLM_OPENAI_NOTES) {
+                ch->notes = v;
             }
 
         } else if (type == LLM_JSON_OBJECT && key == LLM_OPENAI_CALL) {

@@ -32,7 +32,7 @@ llm_openai_write_head(llm_out_t *out, const llm_slice_t *id,
         llm_write_inside(out, id, ev->linesep);
 
     } else {
-        llm_write_id(out, prefix, model, e->now, 0);
+        llm_write_id(out, prefix, model, e->unique, 0);
     }
 
     llm_out_lit(out, "\",\"object\":\"");

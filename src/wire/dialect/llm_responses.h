@@ -260,7 +260,7 @@ size_t llm_responses_part_end(const llm_choice_t *c, size_t i, size_t end);
 
 /* Writes an id with its quotes: index is the output_index. */
 void llm_responses_write_id(llm_out_t *out, const llm_answer_t *a,
-    int64_t now, const char *prefix, unsigned index);
+    int64_t unique, const char *prefix, unsigned index);
 
 /* Writes an output item whole, or as it is when nothing is in it yet. */
 void llm_responses_write_item(llm_encoder_t *e, const llm_answer_t *a,

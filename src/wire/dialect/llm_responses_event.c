@@ -34,7 +34,7 @@ llm_responses_item_event(llm_encoder_t *e, llm_responses_stream_t *s,
 {
     llm_responses_event(e, s, type);
     llm_out_lit(e->out, ",\"item_id\":");
-    llm_responses_write_id(e->out, &s->answer, e->now, prefix, index);
+    llm_responses_write_id(e->out, &s->answer, e->unique, prefix, index);
     llm_out_lit(e->out, ",\"output_index\":");
     llm_write_int(e->out, index);
 }
@@ -74,7 +74,7 @@ llm_responses_part_head(llm_encoder_t *e, llm_responses_stream_t *s)
     }
 
     llm_out_lit(&bo.out, ",\"item_id\":");
-    llm_responses_write_id(&bo.out, &s->answer, e->now, prefix,
+    llm_responses_write_id(&bo.out, &s->answer, e->unique, prefix,
                            s->open.index);
     llm_out_lit(&bo.out, ",\"output_index\":");
     llm_write_int(&bo.out, s->open.index);
@@ -259,31 +259,32 @@ llm_responses_args_delta(llm_encoder_t *e, llm_responses_stream_t *s,
  * The members of an error that is no HTTP error.  The API nests them, its
  * documentation and the types of the SDKs do not: both are there.
  */
+static void
+llm_responses_error_members(llm_out_t *out, const llm_error_t *err)
+{
+    llm_out_lit(out, "\"code\":");
+    llm_write_string(out, &err->code, 1);
+    llm_out_lit(out, ",\"message\":\"");
+    llm_write_inside(out, &err->message, 1);
+    llm_out_lit(out, "\",\"param\":");
+    llm_write_string(out, &err->param, 1);
+}
+
+
 void
 llm_responses_stream_error(llm_encoder_t *e, llm_responses_stream_t *s,
     const llm_error_t *err)
 {
-    llm_out_t            *out;
-    llm_responses_end_t   end;
-
-    out = e->out;
+    llm_responses_end_t  end;
 
     llm_responses_event(e, s, "error");
-    llm_out_lit(out, ",\"code\":");
-    llm_write_string(out, &err->code, 1);
-    llm_out_lit(out, ",\"message\":\"");
-    llm_write_inside(out, &err->message, 1);
-    llm_out_lit(out, "\",\"param\":");
-    llm_write_string(out, &err->param, 1);
-    llm_out_lit(out, ",\"error\":{\"type\":");
-    llm_write_string(out, &err->type, 1);
-    llm_out_lit(out, ",\"code\":");
-    llm_write_string(out, &err->code, 1);
-    llm_out_lit(out, ",\"message\":\"");
-    llm_write_inside(out, &err->message, 1);
-    llm_out_lit(out, "\",\"param\":");
-    llm_write_string(out, &err->param, 1);
-    llm_out_lit(out, "}");
+    llm_out_lit(e->out, ",");
+    llm_responses_error_members(e->out, err);
+    llm_out_lit(e->out, ",\"error\":{\"type\":");
+    llm_write_string(e->out, &err->type, 1);
+    llm_out_lit(e->out, ",");
+    llm_responses_error_members(e->out, err);
+    llm_out_lit(e->out, "}");
     llm_responses_event_end(e);
 
     memset(&end, 0, sizeof(llm_responses_end_t));

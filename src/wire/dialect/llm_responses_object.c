@@ -70,7 +70,7 @@ llm_responses_part_end(const llm_choice_t *c, size_t i, size_t end)
 
 
 void
-llm_responses_write_id(llm_out_t *out, const llm_answer_t *a, int64_t now,
+llm_responses_write_id(llm_out_t *out, const llm_answer_t *a, int64_t unique,
     const char *prefix, unsigned index)
 {
     llm_slice_t  seed;
@@ -78,7 +78,7 @@ llm_responses_write_id(llm_out_t *out, const llm_answer_t *a, int64_t now,
     seed = llm_gathered(a->id.n != 0 ? &a->id : &a->model);
 
     llm_out_lit(out, "\"");
-    llm_write_id(out, prefix, &seed, now, index + 1);
+    llm_write_id(out, prefix, &seed, unique, index + 1);
     llm_out_lit(out, "\"");
 }
 
@@ -252,7 +252,7 @@ llm_responses_write_thoughts(llm_encoder_t *e, const llm_answer_t *a,
     item = llm_choice_items(c);
 
     llm_out_lit(e->out, "{\"id\":");
-    llm_responses_write_id(e->out, a, e->now, "rs_", index);
+    llm_responses_write_id(e->out, a, e->unique, "rs_", index);
     llm_out_lit(e->out, ",\"type\":\"reasoning\",\"summary\":[");
 
     if (i < end && item[i].text.n != 0) {
@@ -288,7 +288,7 @@ llm_responses_write_call(llm_encoder_t *e, const llm_answer_t *a,
     out = e->out;
 
     llm_out_lit(out, "{\"id\":");
-    llm_responses_write_id(e->out, a, e->now, "fc_", index);
+    llm_responses_write_id(e->out, a, e->unique, "fc_", index);
     llm_out_lit(out, ",\"type\":\"function_call\",\"status\":\"");
     llm_responses_out(out, status);
     llm_out_lit(out, "\",\"arguments\":\"");
@@ -308,7 +308,7 @@ llm_responses_write_call(llm_encoder_t *e, const llm_answer_t *a,
         llm_write_block(out, &item->id);
 
     } else {
-        llm_responses_write_id(e->out, a, e->now, "call_", index);
+        llm_responses_write_id(e->out, a, e->unique, "call_", index);
     }
 
     llm_out_lit(out, ",\"name\":");
@@ -329,7 +329,7 @@ llm_responses_write_message(llm_encoder_t *e, const llm_answer_t *a,
     unsigned index, const char *status)
 {
     llm_out_lit(e->out, "{\"id\":");
-    llm_responses_write_id(e->out, a, e->now, "msg_", index);
+    llm_responses_write_id(e->out, a, e->unique, "msg_", index);
     llm_out_lit(e->out, ",\"type\":\"message\",\"status\":\"");
     llm_responses_out(e->out, status);
     llm_out_lit(e->out, "\",\"role\":\"assistant\",\"content\":[");
@@ -455,31 +455,23 @@ llm_responses_write_usage(llm_out_t *out, const llm_usage_t *u)
 }
 
 
-/* The error of a failed response: a code of the dialect's and a message. */
+/* The error of a failed response: a code, which must be one, and a
+ * message. */
 static void
 llm_responses_write_failure(llm_out_t *out, const llm_error_t *err)
 {
-    const llm_error_words_t  *words;
+    llm_slice_t  code;
 
     if (err == NULL) {
         llm_out_lit(out, "null");
         return;
     }
 
-    words = llm_error_words(err->cls);
+    code = err->code.n != 0 ? err->code
+           : err->type.n != 0 ? err->type : llm_slice("server_error");
 
     llm_out_lit(out, "{\"code\":");
-
-    if (err->code.n != 0) {
-        llm_write_string(out, &err->code, 1);
-
-    } else if (words->openai_code.n != 0) {
-        llm_write_string(out, &words->openai_code, 0);
-
-    } else {
-        llm_write_string(out, &words->openai_type, 0);
-    }
-
+    llm_write_string(out, &code, 1);
     llm_out_lit(out, ",\"message\":\"");
     llm_write_inside(out, &err->message, 1);
     llm_out_lit(out, "\"}");
@@ -500,7 +492,7 @@ llm_responses_write_head(llm_encoder_t *e, const llm_answer_t *a,
         llm_write_block(out, &a->id);
 
     } else {
-        llm_responses_write_id(e->out, a, e->now, "resp_", UINT32_MAX);
+        llm_responses_write_id(e->out, a, e->unique, "resp_", UINT32_MAX);
     }
 
     llm_out_lit(out, ",\"object\":\"response\",\"created_at\":");
@@ -565,6 +557,7 @@ llm_responses_end(llm_responses_end_t *end, const llm_choice_t *c,
     unsigned items)
 {
     static const llm_error_t  failed = {
+        .code = llm_str("server_error"),
         .message = llm_str("The response ended with an error."),
         .retry_after = -1,
         .cls = LLM_ERROR_SERVER

@@ -1,0 +1,179 @@
+/*
+ * The matrix: every upstream dialect by every client dialect, run through the
+ * flow, read back by readers that share nothing with the library.
+ *
+ * What an answer says is kept as JSON, whoever said it:
+ *
+ *   choices   by index as a string: text, reasoning, refusal, signature,
+ *             finish (stop, length, tool_calls, content_filter, error, or
+ *             the upstream's own word), calls [{id, name, args (parsed;
+ *             {"broken":text} when it is no object)}], logprobs [{token,
+ *             logprob}], citations [url]
+ *   usage     input, output, cached, reasoning, total: OpenAI's sense
+ *   id, model
+ *   error     the message, "" for none
+ *   outcome   done, error, cut
+ *   unread    true: it holds what the reader cannot read
+ */
+
+#ifndef MATRIX_H
+#define MATRIX_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "llm_flow.h"
+
+
+#define MATRIX_NOW    1700000000
+#define MATRIX_BOUND  (64 * 1024 * 1024)
+
+
+/* One frame of the wire, or one whole answer (type is then NULL). */
+typedef struct {
+    const char  *type;          /* SSE event type, or NULL */
+    const char  *data;
+    size_t       n;
+    json_t      *doc;           /* of data; NULL: no JSON object */
+    unsigned     answer;
+} matrix_frame_t;
+
+typedef void (*matrix_read_pt)(json_t *said, const matrix_frame_t *f);
+
+/* A row or a column. */
+typedef struct {
+    const char           *name;
+    const llm_dialect_t  *dialect;
+    matrix_read_pt        read;
+    llm_framing_t         framing;
+    unsigned              upstream;
+    unsigned              client;
+    unsigned              says;     /* MATRIX_SAYS_* */
+} matrix_side_t;
+
+/* What a dialect can say to a client. */
+#define MATRIX_SAYS_CHOICES    0x0001   /* more than one */
+#define MATRIX_SAYS_REASONING  0x0002
+#define MATRIX_SAYS_REFUSAL    0x0004   /* else it is text */
+#define MATRIX_SAYS_CALLS      0x0008
+#define MATRIX_SAYS_OBJECTS    0x0010   /* arguments are objects: what a limit
+                                           cut cannot be said */
+#define MATRIX_SAYS_LOGPROBS   0x0020
+#define MATRIX_SAYS_FINISH     0x0040
+#define MATRIX_SAYS_DERIVED    0x0080   /* tool_calls is said by the calls */
+#define MATRIX_SAYS_USAGE      0x0100   /* input, output */
+#define MATRIX_SAYS_DETAILS    0x0200   /* reasoning */
+#define MATRIX_SAYS_CACHED     0x0400
+#define MATRIX_SAYS_ID         0x0800
+#define MATRIX_SAYS_MODEL      0x1000
+#define MATRIX_SAYS_ERROR      0x2000
+#define MATRIX_SAYS_SIGNATURE  0x4000   /* of reasoning */
+#define MATRIX_SAYS_END        0x8000   /* else the end of the body says it */
+#define MATRIX_SAYS_CITATIONS  0x10000
+#define MATRIX_SAYS_CALL_IDS   0x20000
+
+extern const matrix_side_t  matrix_sides[];
+extern const size_t         matrix_nsides;
+
+
+/* A run of the flow. */
+typedef struct {
+    const matrix_side_t  *from;
+    const matrix_side_t  *to;
+    unsigned              answer_in;
+    unsigned              answer_out;
+} matrix_case_t;
+
+typedef struct {
+    char         *p;            /* what was written, NUL-terminated */
+    size_t        n;
+    llm_rc_t      rc;           /* of feed or eof */
+    llm_rc_t      fail;         /* of llm_flow_fail() */
+    llm_fault_t   fault;
+    int           status;
+    char         *body;         /* of the HTTP error, or NULL */
+} matrix_run_t;
+
+/* cuts: k ascending offsets. */
+void matrix_run(matrix_run_t *r, const matrix_case_t *c, const char *p,
+    size_t n, const size_t *cuts, size_t k);
+void matrix_run_free(matrix_run_t *r);
+
+/* Runs it whole, which is *r, byte by byte, and in two at every place, or at
+ * `cuts` places when there are more.  The checks made; *differ says which
+ * differed first, or is NULL. */
+size_t matrix_run_cuts(matrix_run_t *r, const matrix_case_t *c,
+    const char *p, size_t n, size_t cuts, char **differ);
+
+
+/* Reads bytes of a dialect, a stream or one answer; the caller drops it. */
+json_t *matrix_read(const matrix_side_t *side, const char *p, size_t n,
+    unsigned answer);
+
+/* What `side` can say of it, out of a stream or as one answer. */
+json_t *matrix_project(const json_t *said, const matrix_side_t *side,
+    unsigned answer);
+
+/* The checks made; *differ names the first member that is not as expected,
+ * or is NULL. */
+size_t matrix_compare(const json_t *expect, const json_t *got,
+    char **differ);
+
+/* Whether a stream has the form that the dialect's own SDK reads; NULL, or
+ * what is wrong. */
+char *matrix_strict(const matrix_side_t *side, const char *p, size_t n,
+    const matrix_run_t *r, size_t *checks);
+
+
+/* For the readers. */
+json_t *said_choice(json_t *said, json_int_t index);
+void said_add(json_t *said, json_int_t index, const char *member,
+    const json_t *text);
+void said_add_text(json_t *said, json_int_t index, const char *member,
+    const char *text);
+
+/* The call of a key, made if there is none; its id and name are what was said
+ * of them first. */
+json_t *said_call(json_t *said, json_int_t index, const char *key);
+void said_call_is(json_t *call, const json_t *id, const json_t *name);
+void said_call_args(json_t *call, const json_t *piece);
+void said_call_object(json_t *call, const json_t *object);
+
+void said_finish(json_t *said, json_int_t index, const char *reason);
+void said_usage(json_t *said, const char *member, const json_t *n);
+void said_logprob(json_t *said, json_int_t index, const json_t *token,
+    const json_t *logprob);
+void said_citation(json_t *said, json_int_t index, const json_t *url);
+void said_once(json_t *said, const char *member, const json_t *text);
+void said_error(json_t *said, const json_t *message);
+void said_done(json_t *said);
+int said_over(const json_t *said);
+
+/* A member, or NULL for null too. */
+json_t *at(const json_t *o, const char *member);
+const char *word(const json_t *o, const char *member);
+
+/* Text as JSON, halves of surrogate pairs allowed; NULL: it is none. */
+json_t *matrix_load(const char *p, size_t n);
+
+char *matrix_say(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
+void matrix_read_openai(json_t *said, const matrix_frame_t *f);
+void matrix_read_completions(json_t *said, const matrix_frame_t *f);
+void matrix_read_responses(json_t *said, const matrix_frame_t *f);
+void matrix_read_anthropic(json_t *said, const matrix_frame_t *f);
+void matrix_read_gemini(json_t *said, const matrix_frame_t *f);
+void matrix_read_ollama(json_t *said, const matrix_frame_t *f);
+void matrix_read_generate(json_t *said, const matrix_frame_t *f);
+void matrix_read_flowise(json_t *said, const matrix_frame_t *f);
+void matrix_read_cohere(json_t *said, const matrix_frame_t *f);
+void matrix_read_simple(json_t *said, const matrix_frame_t *f);
+void matrix_read_typed(json_t *said, const matrix_frame_t *f);
+void matrix_read_text(json_t *said, const matrix_frame_t *f);
+
+
+#endif /* MATRIX_H */
