@@ -174,6 +174,9 @@ mock_buf_wire_resize(void *ctx, void *p, size_t old, size_t n)
 }
 
 
+const llm_alloc_t  mock_buf_alloc = { mock_buf_wire_resize, NULL };
+
+
 static llm_rc_t
 mock_buf_more(llm_out_t *out)
 {
@@ -190,18 +193,34 @@ mock_buf_more(llm_out_t *out)
 
 
 void
+mock_buf_open(mock_buf_t *b, llm_out_t *out)
+{
+    mock_buf_reserve(b, 64);
+    out->ctx = b;
+    out->more = mock_buf_more;
+    out->failed = 0;
+    out->pos = b->p + b->n;
+    out->end = b->p + b->cap;
+}
+
+
+void
+mock_buf_close(mock_buf_t *b, const llm_out_t *out)
+{
+    b->n = (size_t) (out->pos - b->p);
+}
+
+
+void
 mock_buf_json(mock_buf_t *b, const void *p, size_t n)
 {
     llm_out_t    out;
-    llm_alloc_t  alloc;
     llm_block_t  fixed;
 
     memset(&fixed, 0, sizeof(fixed));
-    alloc.resize = mock_buf_wire_resize;
-    alloc.ctx = NULL;
 
     if (llm_utf8_check(p, n) & LLM_UTF8_INVALID) {
-        if (llm_utf8_repair(&fixed, &alloc, p, n) != LLM_OK) {
+        if (llm_utf8_repair(&fixed, &mock_buf_alloc, p, n) != LLM_OK) {
             mock_buf_no_memory();
         }
 
@@ -210,17 +229,10 @@ mock_buf_json(mock_buf_t *b, const void *p, size_t n)
     }
 
     mock_buf_reserve(b, n + 64);
-
-    memset(&out, 0, sizeof(out));
-    out.pos = b->p + b->n;
-    out.end = b->p + b->cap;
-    out.more = mock_buf_more;
-    out.ctx = b;
-
+    mock_buf_open(b, &out);
     llm_write_escaped(&out, p, n);
-    b->n = (size_t) (out.pos - b->p);
-
-    llm_block_free(&fixed, &alloc);
+    mock_buf_close(b, &out);
+    llm_block_free(&fixed, &mock_buf_alloc);
 }
 
 

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "llm_wire.h"
+
 
 typedef struct {
     unsigned char  *p;
@@ -35,6 +37,13 @@ void mock_buf_hex(mock_buf_t *b, uint64_t v);
 /* Appends [p, p + n) as the inside of a JSON string; ill-formed UTF-8
  * becomes U+FFFD. */
 void mock_buf_json(mock_buf_t *b, const void *p, size_t n);
+
+/* Lets the wire library write to the end of b, until the close. */
+void mock_buf_open(mock_buf_t *b, llm_out_t *out);
+void mock_buf_close(mock_buf_t *b, const llm_out_t *out);
+
+/* malloc() for the wire library; never out of memory. */
+extern const llm_alloc_t  mock_buf_alloc;
 
 /* Reads a whole file, at most max bytes.  0, or -1 with errno set. */
 int mock_buf_file(mock_buf_t *b, const char *path, size_t max);

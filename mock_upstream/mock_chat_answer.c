@@ -608,35 +608,10 @@ mock_chat_at(const mock_chat_t *x)
 }
 
 
-/* The credential, wherever it was sent. */
-static void
-mock_chat_key(mock_chat_t *x, const mock_request_t *r)
-{
-    size_t       i;
-    const char  *key;
-
-    static const char  *headers[] = {
-        "Authorization", "x-api-key", "api-key", "x-goog-api-key"
-    };
-
-    for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
-        key = mock_http_header(r, headers[i]);
-
-        if (key) {
-            key += strncmp(key, "Bearer ", 7) == 0 ? 7 : 0;
-            strncpy(x->key, key, sizeof(x->key) - 1);
-            return;
-        }
-    }
-
-    (void) mock_http_arg(r, "key", x->key, sizeof(x->key));
-}
-
-
 static void
 mock_chat_start(mock_chat_t *x, const mock_request_t *r)
 {
-    mock_chat_key(x, r);
+    mock_http_key(r, x->key, sizeof(x->key));
     mock_chat_shape(x, r);
 
     if (x->fault && x->fault->setup) {

@@ -8,7 +8,6 @@
 
 #include "llm_json.h"
 #include "mock_chat_request.h"
-#include "mock_wire.h"
 
 
 static int
@@ -159,7 +158,7 @@ mock_chat_request(mock_chat_request_t *r, const mock_route_t *route,
     /* Cohere's is read as OpenAI's: what is looked for has the same names */
     row = route->row->read_chat ? route->row : &llm_dialect_openai;
 
-    llm_chat_init(&c, &mock_wire_alloc, LLM_JSON_DEPTH_MAX);
+    llm_chat_init(&c, &mock_buf_alloc, LLM_JSON_DEPTH_MAX);
     read = row->read_chat(&c, p, n);
 
     if (read == LLM_OK) {

@@ -369,8 +369,9 @@ mock_chat_begin(mock_chat_t *x)
             || x->opt.usage == MOCK_USAGE_FINISH;
 
     mock_wire_free(&x->wire);
-    mock_wire_init(&x->wire, x->route.row, x->route.array,
-                   usage && x->opt.usage != MOCK_USAGE_OFF, x->opt.created);
+    mock_wire_init(&x->wire, x->route.row, x->route.array, x->opt.created,
+                   x->opt.seed);
+    x->wire.e.usage = usage && x->opt.usage != MOCK_USAGE_OFF;
     x->encoded = 0;
 }
 
@@ -568,7 +569,8 @@ mock_chat_json(mock_chat_t *x)
     memset(&id, 0, sizeof(id));
     llm_answer_init(&a);
     mock_wire_free(&x->wire);
-    mock_wire_init(&x->wire, x->route.row, 0, 1, x->opt.created);
+    mock_wire_init(&x->wire, x->route.row, 0, x->opt.created, x->opt.seed);
+    x->wire.e.usage = 1;
 
     mock_chat_start_event(x, &ev, &id);
     mock_wire_gather(&x->wire, &a, &ev);

@@ -3,6 +3,7 @@
  * said in the README; presets of OpenAI's dialect have other prefixes only.
  */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "mock_dialect.h"
@@ -24,8 +25,8 @@ static const mock_dialect_t  mock_dialects[] = {
     },
     {
         .name = "openai-completions", .tail = "/completions",
-        .has = MOCK_HAS_ALL & ~(MOCK_HAS_TOOLS | MOCK_HAS_THOUGHTS), .id = "cmpl-",
-        .reason = "\"finish_reason\":\"", .done = { "[DONE]" },
+        .has = MOCK_HAS_ALL & ~(MOCK_HAS_TOOLS | MOCK_HAS_THOUGHTS),
+        .id = "cmpl-", .reason = "\"finish_reason\":\"", .done = { "[DONE]" },
         .ping = "{\"choices\":[]}", MOCK_OPENAI_HEAD
     },
     {
@@ -51,7 +52,8 @@ static const mock_dialect_t  mock_dialects[] = {
     {
         .name = "gemini", .tail = ":streamGenerateContent",
         .has = MOCK_HAS_ALL & ~MOCK_HAS_DONE,
-        .whole = 1, .crlf = 1, .id = "", .reason = "\"finishReason\":\"",
+        .whole = 1, .crlf = 1, .id = "",
+        .reason = "\"finishReason\":\"",
         .ping = "{\"candidates\":[]}",
         .lines = "content-disposition: attachment\r\n"
                  "Vary: Origin, X-Origin, Referer\r\n",
@@ -175,19 +177,6 @@ mock_route_chat(const char *path)
 }
 
 
-static unsigned
-mock_route_hex(char c)
-{
-    static const char  digits[] = "0123456789abcdef";
-
-    const char  *p;
-
-    p = c ? strchr(digits, c | 0x20) : NULL;
-
-    return p ? (unsigned) (p - digits) : 16;
-}
-
-
 /* Appends n bytes of a path, %XX decoded. */
 static void
 mock_route_decode(mock_buf_t *b, const char *p, size_t n)
@@ -198,11 +187,9 @@ mock_route_decode(mock_buf_t *b, const char *p, size_t n)
     for (i = 0; i < n; i++) {
         c = (unsigned char) p[i];
 
-        if (c == '%' && i + 2 < n && mock_route_hex(p[i + 1]) < 16
-            && mock_route_hex(p[i + 2]) < 16)
-        {
-            c = (unsigned char) (mock_route_hex(p[i + 1]) << 4
-                                 | mock_route_hex(p[i + 2]));
+        if (c == '%' && i + 2 < n) {
+            c = (unsigned char) strtol((char[3]) { p[i + 1], p[i + 2], 0 },
+                                       NULL, 16);
             i += 2;
         }
 

@@ -146,7 +146,8 @@ mock_error_status(const mock_route_t *route, mock_buf_t *b, int status,
 
 
 int
-mock_error_key(const mock_route_t *route, mock_buf_t *b, const char *key)
+mock_error_key(const mock_route_t *route, mock_buf_t *b, int status,
+    const char *key)
 {
     size_t      n;
     mock_buf_t  text;
@@ -161,7 +162,7 @@ mock_error_key(const mock_route_t *route, mock_buf_t *b, const char *key)
         "\"service\": \"generativelanguage.googleapis.com\"}\n"
         "      }\n    ]\n  }\n}\n";
 
-    if (strcmp(route->dialect->name, "gemini") == 0) {
+    if (status == 401 && strcmp(route->dialect->name, "gemini") == 0) {
         mock_buf_str(b, route->array ? "[" : "");
         mock_buf_str(b, gemini);
         mock_buf_str(b, route->array ? "]" : "");
@@ -175,11 +176,11 @@ mock_error_key(const mock_route_t *route, mock_buf_t *b, const char *key)
     mock_buf_lit(&text, "********");
     mock_buf_str(&text, n > 12 ? key + n - 4 : "");
     mock_buf_lit(&text, ".");
-    mock_error_said(route, b, 401, mock_buf_cstr(&text), NULL,
+    mock_error_said(route, b, status, mock_buf_cstr(&text), NULL,
                     "invalid_api_key");
     mock_buf_free(&text);
 
-    return 401;
+    return status;
 }
 
 

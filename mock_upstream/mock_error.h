@@ -22,9 +22,10 @@ void mock_error_said(const mock_route_t *route, mock_buf_t *b, int status,
 void mock_error_status(const mock_route_t *route, mock_buf_t *b, int status,
     int64_t retry);
 
-/* A bad key, which is quoted as providers do: its beginning and its end.
- * Returns the status that goes with it. */
-int mock_error_key(const mock_route_t *route, mock_buf_t *b,
+/* A key that is bad (401) or has no right to it (403); it is quoted as
+ * providers do: its beginning and its end.  Returns the provider's own status
+ * for it. */
+int mock_error_key(const mock_route_t *route, mock_buf_t *b, int status,
     const char *key);
 
 /* The header line that says when to come again, where it is a header. */

@@ -515,8 +515,8 @@ mock_fault_status(mock_chat_t *x)
     memset(&lines, 0, sizeof(lines));
     mock_fault_lines(x, row, status, &lines, &retry);
 
-    if (row->status[0] == 401 && status == 401) {
-        status = mock_error_key(&x->route, &body, x->key);
+    if (row->status[0] == 401) {
+        status = mock_error_key(&x->route, &body, status, x->key);
     } else {
         mock_error_status(&x->route, &body, status, retry);
     }

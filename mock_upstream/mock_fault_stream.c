@@ -379,7 +379,7 @@ mock_fault_invalid_utf8(mock_chat_t *x)
     static const char  cut[] = "{\"choices\":[{\"index\":0,\"delta\":"
                                "{\"content\":\"cut \xe2\x82";
     static const char  *texts[] = {
-        " bad\xff""byte", " over\xc0\xaflong", "", " half\xed\xa0\xbdpair"
+        " bad\377byte", " over\xc0\xaflong", "", " half\xed\xa0\xbdpair"
     };
 
     text = texts[(x->opt.variant - 1) & 3];
@@ -569,8 +569,13 @@ mock_verdict_t
 mock_fault_unknown_type(mock_chat_t *x)
 {
     static const char  data[] = "{\"type\":\"mock.unknown\",\"value\":1}";
+    static const char  flow[] = "{\"event\":\"mock.unknown\",\"data\":1}";
 
-    mock_fault_data(x, "mock.unknown", data, sizeof(data) - 1);
+    if (strcmp(x->route.dialect->name, "flowise") == 0) {
+        mock_fault_data(x, NULL, flow, sizeof(flow) - 1);
+    } else {
+        mock_fault_data(x, "mock.unknown", data, sizeof(data) - 1);
+    }
 
     return MOCK_VERDICT_GO;
 }

@@ -35,6 +35,7 @@ mock_fault_last(const mock_chat_t *x, const mock_buf_t *b, mock_frame_t *f)
 
     found = 0;
     memset(&next, 0, sizeof(next));
+    *f = next;
 
     while (mock_wire_next(&x->wire, b, &next)) {
         *f = next;
@@ -67,7 +68,8 @@ mock_fault_aside(mock_chat_t *x, mock_buf_t *b, llm_event_type_t type,
     mock_wire_t  w;
     llm_event_t  ev;
 
-    mock_wire_init(&w, x->route.row, x->route.array, 0, x->opt.created);
+    mock_wire_init(&w, x->route.row, x->route.array, x->opt.created,
+                   x->opt.seed);
     w.e.elements = x->wire.e.elements;
     mock_wire_event(&ev, LLM_EV_START, 0);
     ev.id = mock_wire_inside("aside", 5);
@@ -538,7 +540,10 @@ mock_fault_confuse(mock_chat_t *x, const mock_buf_t *b)
 
     for (i = 0; i < n; i++) {
         for (k = 0; k < sizeof(others) / sizeof(others[0]); k++) {
-            if (others[k].type == types[i]) {
+            if (others[k].type == types[i]
+                || (others[k].type == LLM_JSON_TRUE
+                    && types[i] == LLM_JSON_FALSE))
+            {
                 continue;
             }
 

@@ -5,6 +5,7 @@
  * line ends of the head); it never writes to a connection.
  */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -455,6 +456,31 @@ mock_http_arg(const mock_request_t *r, const char *name, char *dst,
 
     dst[0] = '\0';
     return 0;
+}
+
+
+void
+mock_http_key(const mock_request_t *r, char *dst, size_t size)
+{
+    size_t       i;
+    const char  *key;
+
+    static const char  *headers[] = {
+        "x-api-key", "api-key", "x-goog-api-key"
+    };
+
+    key = mock_http_header(r, "Authorization");
+    key = key && strncmp(key, "Bearer ", 7) == 0 ? key + 7 : NULL;
+
+    for (i = 0; i < sizeof(headers) / sizeof(headers[0]) && !key; i++) {
+        key = mock_http_header(r, headers[i]);
+    }
+
+    if (key) {
+        (void) snprintf(dst, size, "%s", key);
+    } else {
+        (void) mock_http_arg(r, "key", dst, size);
+    }
 }
 
 

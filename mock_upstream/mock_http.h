@@ -63,6 +63,11 @@ const char *mock_http_header(const mock_request_t *r, const char *name);
 int mock_http_arg(const mock_request_t *r, const char *name, char *dst,
     size_t size);
 
+/* Copies the credential from wherever providers look for it: Authorization
+ * (Bearer), x-api-key, api-key, x-goog-api-key, or key= in the query; "" when
+ * there is none. */
+void mock_http_key(const mock_request_t *r, char *dst, size_t size);
+
 /* Computes length and digest of the body and keeps its first max bytes. */
 void mock_http_seal(mock_request_t *r, size_t max);
 

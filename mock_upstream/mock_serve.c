@@ -4,8 +4,6 @@
  * moment it is whole and hands it to the statistics.
  */
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -138,45 +136,13 @@ mock_serve_bytes(mock_conn_t *c, const mock_request_t *r,
 }
 
 
-/* Was the key sent in one of the ways that providers take it? */
-static int
-mock_serve_key(const mock_request_t *r, const char *key)
-{
-    size_t       i;
-    char         value[1024];
-    const char  *given;
-
-    static const char  *headers[] = {
-        "x-api-key", "api-key", "x-goog-api-key"
-    };
-
-    given = mock_http_header(r, "Authorization");
-
-    if (given && strncmp(given, "Bearer ", 7) == 0
-        && strcmp(given + 7, key) == 0)
-    {
-        return 1;
-    }
-
-    for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
-        given = mock_http_header(r, headers[i]);
-
-        if (given && strcmp(given, key) == 0) {
-            return 1;
-        }
-    }
-
-    return mock_http_arg(r, "key", value, sizeof(value))
-           && strcmp(value, key) == 0;
-}
-
-
 /* Path, method and credential.  1: refused. */
 static int
 mock_serve_gate(mock_conn_t *c, const mock_request_t *r,
     const mock_route_t *route)
 {
     int          status;
+    char         key[1024];
     mock_buf_t   body, text;
     const char  *lines, *method;
 
@@ -185,6 +151,7 @@ mock_serve_gate(mock_conn_t *c, const mock_request_t *r,
     method = route->serves == MOCK_SERVES_PROBE ? "GET" : "POST";
     status = 0;
     lines = NULL;
+    mock_http_key(r, key, sizeof(key));
 
     if (route->serves == MOCK_SERVES_NOTHING) {
         status = 404;
@@ -201,9 +168,9 @@ mock_serve_gate(mock_conn_t *c, const mock_request_t *r,
                         "method_not_supported");
 
     } else if (c->mock->require_key
-               && !mock_serve_key(r, c->mock->require_key))
+               && strcmp(key, c->mock->require_key) != 0)
     {
-        status = mock_error_key(route, &body, "");
+        status = mock_error_key(route, &body, 401, key);
     }
 
     if (status) {

@@ -16,74 +16,18 @@
 #define MOCK_WIRE_MAX  ((size_t) 256 << 20)
 
 
-static void *
-mock_wire_resize(void *ctx, void *p, size_t old, size_t n)
-{
-    (void) ctx;
-    (void) old;
-
-    if (n == 0) {
-        free(p);
-        return NULL;
-    }
-
-    return mock_resize(p, n);
-}
-
-
-const llm_alloc_t  mock_wire_alloc = { mock_wire_resize, NULL };
-
-
-static llm_rc_t
-mock_wire_more(llm_out_t *out)
-{
-    mock_buf_t  *b;
-
-    b = out->ctx;
-    b->n = (size_t) (out->pos - b->p);
-    mock_buf_reserve(b, 256);
-    out->pos = b->p + b->n;
-    out->end = b->p + b->cap;
-
-    return LLM_OK;
-}
-
-
-/* Lets out write to the end of b; mock_wire_close() says how much came. */
-static void
-mock_wire_open(llm_out_t *out, mock_buf_t *b)
-{
-    mock_buf_reserve(b, 256);
-    out->ctx = b;
-    out->more = mock_wire_more;
-    out->failed = 0;
-    out->pos = b->p + b->n;
-    out->end = b->p + b->cap;
-}
-
-
-static void
-mock_wire_close(const llm_out_t *out)
-{
-    mock_buf_t  *b;
-
-    b = out->ctx;
-    b->n = (size_t) (out->pos - b->p);
-}
-
-
 void
 mock_wire_init(mock_wire_t *w, const llm_dialect_t *row, unsigned array,
-    unsigned usage, int64_t now)
+    int64_t now, int64_t unique)
 {
     memset(w, 0, sizeof(*w));
     w->row = row;
     w->e.out = &w->out;
-    w->e.alloc = mock_wire_alloc;
+    w->e.alloc = mock_buf_alloc;
     w->e.max_response = MOCK_WIRE_MAX;
-    w->e.usage = usage;
     w->e.array = array;
     w->e.now = now;
+    w->e.unique = unique;
     w->state = mock_zalloc(row->stream_size + 1);
 }
 
@@ -129,9 +73,9 @@ mock_wire_inside(const void *p, size_t n)
 void
 mock_wire_encode(mock_wire_t *w, mock_buf_t *b, const llm_event_t *ev)
 {
-    mock_wire_open(&w->out, b);
+    mock_buf_open(b, &w->out);
     w->row->encode(&w->e, w->state, ev);
-    mock_wire_close(&w->out);
+    mock_buf_close(b, &w->out);
 }
 
 
@@ -139,11 +83,11 @@ void
 mock_wire_frame(mock_wire_t *w, mock_buf_t *b, const char *type,
     const void *data, size_t n)
 {
-    mock_wire_open(&w->out, b);
+    mock_buf_open(b, &w->out);
     llm_frame_open(&w->e, w->row->framing, type);
     llm_out(&w->out, data, n);
     llm_frame_close(&w->e, w->row->framing);
-    mock_wire_close(&w->out);
+    mock_buf_close(b, &w->out);
 }
 
 
@@ -250,9 +194,9 @@ mock_wire_gather(mock_wire_t *w, llm_answer_t *a, const llm_event_t *ev)
 void
 mock_wire_answer(mock_wire_t *w, llm_answer_t *a, mock_buf_t *b)
 {
-    mock_wire_open(&w->out, b);
+    mock_buf_open(b, &w->out);
     w->row->write_answer(&w->e, a);
-    mock_wire_close(&w->out);
+    mock_buf_close(b, &w->out);
     llm_answer_free(&w->e, a);
 }
 
@@ -263,8 +207,7 @@ mock_wire_error(const llm_dialect_t *row, mock_buf_t *b,
 {
     llm_out_t  out;
 
-    memset(&out, 0, sizeof(out));
-    mock_wire_open(&out, b);
+    mock_buf_open(b, &out);
     row->error_body(&out, err);
-    mock_wire_close(&out);
+    mock_buf_close(b, &out);
 }

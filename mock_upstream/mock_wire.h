@@ -16,9 +16,6 @@ typedef struct {
     void                 *state;
 } mock_wire_t;
 
-/* malloc(); running out of memory ends the process. */
-extern const llm_alloc_t  mock_wire_alloc;
-
 /* One frame within bytes that an encoder wrote: offsets. */
 typedef struct {
     size_t  from;           /* with its event: line or comma */
@@ -27,9 +24,9 @@ typedef struct {
     size_t  end;            /* with its blank line or LF */
 } mock_frame_t;
 
-/* now: seconds since 1970, "created"; usage: the client asked for it */
+/* now: seconds since 1970, "created"; unique: what ids are made of */
 void mock_wire_init(mock_wire_t *w, const llm_dialect_t *row,
-    unsigned array, unsigned usage, int64_t now);
+    unsigned array, int64_t now, int64_t unique);
 
 /* Safe on one that is zeroed. */
 void mock_wire_free(mock_wire_t *w);

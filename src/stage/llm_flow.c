@@ -73,6 +73,13 @@ llm_flow_init(llm_flow_t *f, const llm_flow_conf_t *conf, llm_out_t *out)
     llm_framer_init(&f->framer, conf->framing, &conf->alloc,
                     conf->max_event);
 
+    if (conf->framing == LLM_FRAMING_SSE
+        && (conf->upstream == &llm_dialect_openai
+            || conf->upstream == &llm_dialect_completions))
+    {
+        f->framer.sse.error_lines = 1;
+    }
+
     f->decoder.emit = llm_flow_emit;
     f->decoder.ctx = f;
     f->decoder.alloc = conf->alloc;

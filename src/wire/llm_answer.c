@@ -263,9 +263,7 @@ llm_answer_finish(llm_encoder_t *e, llm_answer_t *a, llm_choice_t *c,
     c->word.n = 0;
     c->stop.n = 0;
 
-    if (ev->finish == LLM_FINISH_OTHER) {
-        llm_answer_add(e, a, &c->word, &ev->text, ev->linesep);
-    }
+    llm_answer_add(e, a, &c->word, &ev->text, ev->linesep);
 
     llm_answer_add(e, a, &c->stop, &ev->name, ev->linesep);
 }

@@ -38,7 +38,7 @@ typedef struct {
     unsigned          index;
     unsigned          finished;
     llm_finish_t      finish;
-    llm_block_t       word;     /* the upstream's own, when finish is OTHER */
+    llm_block_t       word;     /* the upstream's own for its finish */
     llm_block_t       stop;     /* the stop string that was hit */
     llm_block_t       items;    /* llm_item_t */
     llm_block_t       logprobs; /* elements with commas between them */

@@ -113,16 +113,39 @@ llm_chat_stop(llm_chat_t *c, const llm_slice_t *s)
 
 
 llm_rc_t
-llm_chat_extra(llm_chat_t *c, const llm_slice_t *name,
-    const llm_slice_t *raw)
+llm_chat_extra(llm_chat_t *c, const llm_slice_t *name, const llm_slice_t *v)
 {
     llm_extra_t  extra;
 
     extra.name = *name;
-    extra.raw = *raw;
+    extra.raw = *v;
     extra.meaning = 0;
 
+    if (v->escaped) {
+        extra.raw.p--;
+        extra.raw.n += 2;
+        extra.raw.escaped = 0;
+    }
+
     return llm_block_append(&c->extras, &c->alloc, &extra, sizeof(extra));
+}
+
+
+const llm_extra_t *
+llm_chat_find_extra(const llm_chat_t *c, const char *name)
+{
+    size_t              i;
+    const llm_extra_t  *e;
+
+    e = llm_chat_extras(c);
+
+    for (i = llm_chat_nextras(c); i != 0; i--) {
+        if (llm_json_eq(&e[i - 1].name, name, strlen(name))) {
+            return &e[i - 1];
+        }
+    }
+
+    return NULL;
 }
 
 

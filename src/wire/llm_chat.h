@@ -102,7 +102,7 @@ typedef enum {
 /* A top-level member (or an option) that has no place in llm_chat_t. */
 typedef struct {
     llm_slice_t      name;      /* "store", "generationConfig.foo" */
-    llm_slice_t      raw;
+    llm_slice_t      raw;       /* JSON */
     unsigned         meaning;   /* losing it changes what is asked: set by the
                                    reader after llm_chat_extra() */
 } llm_extra_t;
@@ -173,8 +173,11 @@ llm_part_t *llm_chat_part(llm_chat_t *c, llm_part_type_t type,
     llm_role_t role, unsigned message);
 llm_tool_t *llm_chat_tool(llm_chat_t *c);
 llm_rc_t llm_chat_stop(llm_chat_t *c, const llm_slice_t *s);
+
+/* v: a value in the body as llm_json_member() gives it; the inside of a
+ * string is kept with its quotes. */
 llm_rc_t llm_chat_extra(llm_chat_t *c, const llm_slice_t *name,
-    const llm_slice_t *raw);
+    const llm_slice_t *v);
 
 /* A copy of n bytes that lives as long as c, for the rare string that must be
  * changed; NULL: no memory. */
@@ -184,6 +187,10 @@ llm_u8 *llm_chat_copy(llm_chat_t *c, const llm_u8 *p, size_t n);
  * result that is an object, for dialects that know texts only). */
 llm_rc_t llm_chat_quote(llm_chat_t *c, const llm_slice_t *raw,
     llm_slice_t *text);
+
+/* The last of the extras of that name, or NULL. */
+const llm_extra_t *llm_chat_find_extra(const llm_chat_t *c,
+    const char *name);
 
 /* LLM_INVALID, and c->member says `member` unless one was named before. */
 llm_rc_t llm_chat_wrong(llm_chat_t *c, const char *member);
@@ -278,6 +285,9 @@ void llm_chat_string(llm_chat_writer_t *w, const char *name,
 /* A string's or a JSON value's bytes anywhere: copied when small, else
  * referred to (quotes are the caller's). */
 void llm_chat_splice(llm_chat_writer_t *w, const llm_slice_t *s);
+
+/* A part's data as a data URL, with its quotes. */
+void llm_chat_put_data(llm_chat_writer_t *w, const llm_part_t *part);
 
 /*
  * Something that the target cannot say.  meaning: dropping it changes what

@@ -110,6 +110,21 @@ llm_chat_splice(llm_chat_writer_t *w, const llm_slice_t *s)
 }
 
 
+void
+llm_chat_put_data(llm_chat_writer_t *w, const llm_part_t *part)
+{
+    llm_slice_t  media;
+
+    media = llm_chat_media(part);
+
+    llm_out_lit(w->out, "\"data:");
+    llm_chat_splice(w, &media);
+    llm_out_lit(w->out, ";base64,");
+    llm_chat_splice(w, &part->data);
+    llm_out_lit(w->out, "\"");
+}
+
+
 /* Whether the list, with ", " between its names, has this one. */
 static int
 llm_chat_listed(const llm_block_t *list, const char *name, size_t n)
@@ -539,6 +554,33 @@ llm_chat_set(llm_chat_writer_t *w)
 }
 
 
+/* What no dialect can do without: the name of a call, and of a tool. */
+static llm_rc_t
+llm_chat_check(llm_chat_t *c, const llm_dialect_t *from)
+{
+    size_t             i;
+    const llm_part_t  *part;
+    const llm_tool_t  *tool;
+
+    part = llm_chat_parts(c);
+    tool = llm_chat_tools(c);
+
+    for (i = 0; i < llm_chat_nparts(c); i++) {
+        if (part[i].type == LLM_PART_TOOL_CALL && part[i].name.n == 0) {
+            return llm_chat_wrong(c, (const char *) from->needs.p);
+        }
+    }
+
+    for (i = 0; i < llm_chat_ntools(c); i++) {
+        if (tool[i].name.n == 0 && tool[i].type.n == 0) {
+            return llm_chat_wrong(c, "tools");
+        }
+    }
+
+    return LLM_OK;
+}
+
+
 llm_rc_t
 llm_chat_translate(llm_chat_writer_t *w, llm_chat_t *c,
     const llm_dialect_t *from, const llm_dialect_t *to, const llm_u8 *body,
@@ -549,6 +591,11 @@ llm_chat_translate(llm_chat_writer_t *w, llm_chat_t *c,
     llm_chat_init(c, &w->rope.alloc, w->max_depth);
 
     rc = from->read_chat(c, body, n);
+    if (rc != LLM_OK) {
+        return rc;
+    }
+
+    rc = llm_chat_check(c, from);
     if (rc != LLM_OK) {
         return rc;
     }

@@ -100,6 +100,17 @@ void llm_json_reopen(llm_json_t *j, const llm_slice_t *raw);
 /* Goes into the next object of the array that j stands in; 0 at its end. */
 int llm_json_object(llm_json_t *j);
 
+/* A word and what it means.  Lists of them end with an absent word. */
+typedef struct {
+    llm_slice_t     word;
+    int             means;
+} llm_json_word_t;
+
+/* What the word means that a STRING is, after unescaping; `otherwise` when
+ * it is none of the list. */
+int llm_json_find(const llm_json_word_t *words, const llm_slice_t *tok,
+    int otherwise);
+
 /*
  * Decodes the inside of a JSON string into dst, which has room for n bytes
  * (the result is never longer than the input) and may be p itself.  Lone

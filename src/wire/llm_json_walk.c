@@ -80,3 +80,17 @@ llm_json_object(llm_json_t *j)
         }
     }
 }
+
+
+int
+llm_json_find(const llm_json_word_t *words, const llm_slice_t *tok,
+    int otherwise)
+{
+    for ( /* void */ ; words->word.p != NULL; words++) {
+        if (llm_json_eq(tok, (const char *) words->word.p, words->word.n)) {
+            return words->means;
+        }
+    }
+
+    return otherwise;
+}

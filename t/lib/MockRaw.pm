@@ -16,7 +16,7 @@ use Socket qw(SOL_SOCKET SO_RCVBUF);
 
 our @EXPORT = qw(available start stop main_mock dial put get body request ask
     head_of body_of chunks stream events delta_text control wait_for ack
-    chunk_of);
+    chunk_of memory);
 
 # The command may have arguments, as in "valgrind -q llm-mock".
 my @command = split ' ', $ENV{LLM_MOCK} || 'build/llm-mock';
@@ -91,6 +91,15 @@ sub stop {
     alarm $left;
 
     return $status;
+}
+
+# Memory of the main mock in kilobytes; undef without /proc.
+
+sub memory {
+    open my $f, '<', "/proc/$mock->{pid}/status" or return;
+    my ($kb) = join('', readline $f) =~ /^VmRSS:\s+(\d+) kB/m;
+
+    return $kb;
 }
 
 sub dial {

@@ -219,7 +219,7 @@ sub _responses {
         if $e->{sequence_number} != ($r->{number}++ // 0);
 
     my ($i, $what) = ($e->{output_index} // -1, $type =~ s/\Aresponse\.//r);
-    my $item = $r->{items}[$i] if $i >= 0;
+    my $item = $i >= 0 ? $r->{items}[$i] : undef;
 
     if ($what eq 'created') {
         @$r{qw(id model)} = @{ $e->{response} }{qw(id model)};

@@ -5,10 +5,12 @@
  * What an answer says is kept as JSON, whoever said it:
  *
  *   choices   by index as a string: text, reasoning, refusal, signature,
- *             finish (stop, length, tool_calls, content_filter, error, or
+ *             withheld (reasoning that is encrypted), sealed (both, as they
+ *             came), finish (stop, length, tool_calls, content_filter, error, or
  *             the upstream's own word), calls [{id, name, args (parsed;
- *             {"broken":text} when it is no object)}], logprobs [{token,
- *             logprob}], citations [url]
+ *             {"broken":true} when it is no object)}], logprobs [{token,
+ *             logprob}], refused (those of the refusal), citations [url],
+ *             each once
  *   usage     input, output, cached, reasoning, total: OpenAI's sense
  *   id, model
  *   error     the message, "" for none
@@ -57,23 +59,26 @@ typedef struct {
 /* What a dialect can say to a client. */
 #define MATRIX_SAYS_CHOICES    0x0001   /* more than one */
 #define MATRIX_SAYS_REASONING  0x0002
-#define MATRIX_SAYS_REFUSAL    0x0004   /* else it is text */
-#define MATRIX_SAYS_CALLS      0x0008
-#define MATRIX_SAYS_OBJECTS    0x0010   /* arguments are objects: what a limit
-                                           cut cannot be said */
-#define MATRIX_SAYS_LOGPROBS   0x0020
-#define MATRIX_SAYS_FINISH     0x0040
-#define MATRIX_SAYS_DERIVED    0x0080   /* tool_calls is said by the calls */
-#define MATRIX_SAYS_USAGE      0x0100   /* input, output */
-#define MATRIX_SAYS_DETAILS    0x0200   /* reasoning */
-#define MATRIX_SAYS_CACHED     0x0400
-#define MATRIX_SAYS_ID         0x0800
-#define MATRIX_SAYS_MODEL      0x1000
-#define MATRIX_SAYS_ERROR      0x2000
-#define MATRIX_SAYS_SIGNATURE  0x4000   /* of reasoning */
-#define MATRIX_SAYS_END        0x8000   /* else the end of the body says it */
-#define MATRIX_SAYS_CITATIONS  0x10000
-#define MATRIX_SAYS_CALL_IDS   0x20000
+#define MATRIX_SAYS_SIGNATURE  0x0004   /* of reasoning */
+#define MATRIX_SAYS_REFUSAL    0x0008   /* else it is text */
+#define MATRIX_SAYS_CALLS      0x0010
+#define MATRIX_SAYS_CALL_IDS   0x0020
+#define MATRIX_SAYS_OBJECTS    0x0040   /* arguments are objects, so what a
+                                           limit cut cannot be said */
+#define MATRIX_SAYS_LOGPROBS   0x0080
+#define MATRIX_SAYS_CITATIONS  0x0100
+#define MATRIX_SAYS_FINISH     0x0200
+#define MATRIX_SAYS_DERIVED    0x0400   /* tool_calls is said by the calls */
+#define MATRIX_SAYS_REFUSED    0x0800   /* a refusal by the finish reason */
+#define MATRIX_SAYS_FAILED     0x1000   /* finish "error" as an error */
+#define MATRIX_SAYS_USAGE      0x2000   /* input and output */
+#define MATRIX_SAYS_CACHED     0x4000
+#define MATRIX_SAYS_DETAILS    0x8000   /* reasoning */
+#define MATRIX_SAYS_TOTAL      0x10000
+#define MATRIX_SAYS_ID         0x20000
+#define MATRIX_SAYS_MODEL      0x40000
+#define MATRIX_SAYS_WITHHELD   0x80000
+#define MATRIX_SAYS_SEALED     0x100000 /* a signature as what is withheld */
 
 extern const matrix_side_t  matrix_sides[];
 extern const size_t         matrix_nsides;
@@ -95,6 +100,7 @@ typedef struct {
     llm_fault_t   fault;
     int           status;
     char         *body;         /* of the HTTP error, or NULL */
+    size_t        leaked;       /* blocks that were not freed */
 } matrix_run_t;
 
 /* cuts: k ascending offsets. */
@@ -113,19 +119,25 @@ size_t matrix_run_cuts(matrix_run_t *r, const matrix_case_t *c,
 json_t *matrix_read(const matrix_side_t *side, const char *p, size_t n,
     unsigned answer);
 
-/* What `side` can say of it, out of a stream or as one answer. */
+/* Takes out what the module cannot carry on when it reads these bytes as an
+ * upstream's, though a client reads it: Flowise's id comes when the stream is
+ * over. */
+void matrix_carried(json_t *said, const matrix_side_t *side,
+    unsigned answer);
+
+/* What `side` can say of it. */
 json_t *matrix_project(const json_t *said, const matrix_side_t *side,
     unsigned answer);
 
 /* The checks made; *differ names the first member that is not as expected,
- * or is NULL. */
+ * or is NULL.  whole: what came before an error was said too. */
 size_t matrix_compare(const json_t *expect, const json_t *got,
-    char **differ);
+    unsigned whole, char **differ);
 
 /* Whether a stream has the form that the dialect's own SDK reads; NULL, or
- * what is wrong. */
-char *matrix_strict(const matrix_side_t *side, const char *p, size_t n,
-    const matrix_run_t *r, size_t *checks);
+ * what is wrong.  same: it was passed on, with the upstream's mistakes. */
+char *matrix_strict(const matrix_side_t *side, const matrix_run_t *r,
+    unsigned same, size_t *checks);
 
 
 /* For the readers. */
@@ -144,8 +156,8 @@ void said_call_object(json_t *call, const json_t *object);
 
 void said_finish(json_t *said, json_int_t index, const char *reason);
 void said_usage(json_t *said, const char *member, const json_t *n);
-void said_logprob(json_t *said, json_int_t index, const json_t *token,
-    const json_t *logprob);
+void said_logprob(json_t *said, json_int_t index, const char *member,
+    const json_t *token, const json_t *logprob);
 void said_citation(json_t *said, json_int_t index, const json_t *url);
 void said_once(json_t *said, const char *member, const json_t *text);
 void said_error(json_t *said, const json_t *message);

@@ -52,6 +52,7 @@ read_reasoning(json_t *said, json_int_t i, const json_t *delta)
 
     json_array_foreach(at(delta, "reasoning_details"), k, detail) {
         said_add(said, i, "signature", at(detail, "signature"));
+        said_add(said, i, "withheld", at(detail, "data"));
 
         if (json_string_length(text) == 0) {
             said_add(said, i, "reasoning", at(detail, "text"));
@@ -162,13 +163,14 @@ read_finish(json_t *said, json_int_t i, const json_t *choice)
 
 
 static void
-read_tokens(json_t *said, json_int_t i, const json_t *tokens)
+read_tokens(json_t *said, json_int_t i, const char *member,
+    const json_t *tokens)
 {
     size_t   k;
     json_t  *one;
 
     json_array_foreach(tokens, k, one) {
-        said_logprob(said, i, at(one, "token"), at(one, "logprob"));
+        said_logprob(said, i, member, at(one, "token"), at(one, "logprob"));
     }
 }
 
@@ -258,19 +260,30 @@ begin(json_t *said, const matrix_frame_t *f)
         return 0;
     }
 
-    if (read_error(said, f->doc)) {
+    if (f->answer && !json_is_array(at(f->doc, "choices"))
+        && !read_error(said, f->doc))
+    {
+        json_object_set_new(said, "unread", json_true());
         return 0;
     }
 
-    if (json_array_size(at(f->doc, "choices")) != 0) {
-        said_once(said, "id", at(f->doc, "id"));
-        said_once(said, "model", at(f->doc, "model"));
-    }
+    said_once(said, "id", at(f->doc, "id"));
+    said_once(said, "model", at(f->doc, "model"));
 
     read_usage(said, at(at(f->doc, "x_groq"), "usage"));
     read_usage(said, at(f->doc, "usage"));
 
     return 1;
+}
+
+
+/* What they end with: an error chunk may still say something. */
+static void
+finish(json_t *said, const matrix_frame_t *f)
+{
+    if (!read_error(said, f->doc) && f->answer) {
+        said_done(said);
+    }
 }
 
 
@@ -292,14 +305,12 @@ matrix_read_openai(json_t *said, const matrix_frame_t *f)
                             ? at(choice, "delta") : at(choice, "message"));
 
         probs = at(choice, "logprobs");
-        read_tokens(said, i, at(probs, "content"));
-        read_tokens(said, i, at(probs, "refusal"));
+        read_tokens(said, i, "logprobs", at(probs, "content"));
+        read_tokens(said, i, "refused", at(probs, "refusal"));
         read_finish(said, i, choice);
     }
 
-    if (f->answer) {
-        said_done(said);
-    }
+    finish(said, f);
 }
 
 
@@ -322,13 +333,11 @@ matrix_read_completions(json_t *said, const matrix_frame_t *f)
 
         json_array_foreach(at(probs, "tokens"), m, token) {
             p = json_array_get(at(probs, "token_logprobs"), m);
-            said_logprob(said, i, token, p);
+            said_logprob(said, i, "logprobs", token, p);
         }
 
         read_finish(said, i, choice);
     }
 
-    if (f->answer) {
-        said_done(said);
-    }
+    finish(said, f);
 }

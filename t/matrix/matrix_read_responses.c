@@ -49,7 +49,7 @@ read_tokens(json_t *said, const json_t *tokens)
     json_t  *one;
 
     json_array_foreach(tokens, k, one) {
-        said_logprob(said, 0, at(one, "token"), at(one, "logprob"));
+        said_logprob(said, 0, "logprobs", at(one, "token"), at(one, "logprob"));
     }
 }
 
@@ -64,10 +64,12 @@ read_part(json_t *said, const json_t *item, const json_t *part,
 
     if (at(p, "text") != NULL && first(said, "text", item, part, 0)) {
         said_add(said, 0, "text", at(p, "text"));
+    }
 
-        if (first(said, "probs", item, part, 0)) {
-            read_tokens(said, at(p, "logprobs"));
-        }
+    if (json_array_size(at(p, "logprobs")) != 0
+        && first(said, "probs", item, part, 0))
+    {
+        read_tokens(said, at(p, "logprobs"));
     }
 
     if (at(p, "refusal") != NULL && first(said, "refusal", item, part, 0)) {
@@ -135,7 +137,7 @@ read_item(json_t *said, const json_t *index, const json_t *item,
         if (at(item, "encrypted_content") != NULL
             && first(said, "sealed", index, NULL, 0))
         {
-            said_add(said, 0, "signature", at(item, "encrypted_content"));
+            said_add(said, 0, "withheld", at(item, "encrypted_content"));
         }
     }
 }
@@ -290,6 +292,9 @@ matrix_read_responses(json_t *said, const matrix_frame_t *f)
     if (f->answer) {
         if (at(f->doc, "output") == NULL && at(f->doc, "error") != NULL) {
             said_error(said, at(at(f->doc, "error"), "message"));
+
+        } else if (strcmp(word(f->doc, "type"), "error") == 0) {
+            said_error(said, at(f->doc, "message"));
 
         } else {
             read_end(said, f->doc);

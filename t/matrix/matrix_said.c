@@ -289,6 +289,10 @@ said_add(json_t *said, json_int_t index, const char *member,
         append(said_choice(said, index), member, json_string_value(text),
                json_string_length(text));
     }
+
+    if (strcmp(member, "signature") == 0 || strcmp(member, "withheld") == 0) {
+        said_add(said, index, "sealed", text);
+    }
 }
 
 
@@ -400,8 +404,8 @@ said_usage(json_t *said, const char *member, const json_t *n)
 
 
 void
-said_logprob(json_t *said, json_int_t index, const json_t *token,
-    const json_t *logprob)
+said_logprob(json_t *said, json_int_t index, const char *member,
+    const json_t *token, const json_t *logprob)
 {
     json_t  *one;
 
@@ -409,17 +413,29 @@ said_logprob(json_t *said, json_int_t index, const json_t *token,
     json_object_set(one, "token", (json_t *) token);
     json_object_set_new(one, "logprob",
                         json_real(json_number_value(logprob)));
-    json_array_append_new(list(said_choice(said, index), "logprobs"), one);
+    json_array_append_new(list(said_choice(said, index), member), one);
 }
 
 
 void
 said_citation(json_t *said, json_int_t index, const json_t *url)
 {
-    if (json_is_string(url)) {
-        json_array_append(list(said_choice(said, index), "citations"),
-                          (json_t *) url);
+    size_t   i;
+    json_t  *all, *one;
+
+    if (json_string_length(url) == 0) {
+        return;
     }
+
+    all = list(said_choice(said, index), "citations");
+
+    json_array_foreach(all, i, one) {
+        if (json_equal(one, url)) {
+            return;
+        }
+    }
+
+    json_array_append(all, (json_t *) url);
 }
 
 
@@ -489,7 +505,7 @@ close_call(json_t *call)
     if (!json_is_object(args)) {
         json_decref(args);
         args = json_object();
-        json_object_set(args, "broken", whole);
+        json_object_set_new(args, "broken", json_true());
     }
 
     json_object_set_new(call, "args", args);

@@ -55,8 +55,11 @@ flow_conf(llm_flow_conf_t *conf, const flow_case_t *c)
 {
     memset(conf, 0, sizeof(llm_flow_conf_t));
 
-    conf->upstream = &llm_dialect_openai;
+    conf->upstream = c->upstream != NULL ? c->upstream
+                                         : &llm_dialect_openai;
     conf->client = c->client != NULL ? c->client : &llm_dialect_openai;
+    conf->framing = c->framing != 0 ? c->framing : conf->upstream->framing;
+    conf->array_out = c->array_out;
     conf->answer_in = c->answer_in;
     conf->answer_out = c->answer_out;
     conf->hide_usage = c->hide_usage;

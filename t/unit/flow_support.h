@@ -30,6 +30,9 @@ typedef struct {
     size_t                fail_at;      /* allocation that fails */
     unsigned              forget;       /* before each piece what the decoder
                                            learned of earlier frames */
+    const llm_dialect_t  *upstream;     /* NULL: openai */
+    llm_framing_t         framing;      /* 0: the upstream's own */
+    unsigned              array_out;
 } flow_case_t;
 
 /* Runs to the first LLM_DONE or LLM_FAILED, else to the end; after a failure

@@ -563,12 +563,8 @@ test_hostile(void **state)
           "\"meta\":[{\"name\":\"a\",\"raw\":{\"type\":5}},"
           "{\"name\":\"a\",\"raw\":{}},"
           "{\"name\":\"a\",\"raw\":{\"type\":null}},"
-          "{\"name\":\"content_block\",\"raw\":{\"type\":7,\"text\":{}}},"
-          "{\"name\":\"content_block_delta\",\"raw\":{"
-          "\"type\":\"text_delta\",\"text\":{\"a\":1}}},"
-          "{\"name\":\"content_block_delta\",\"raw\":{"
-          "\"type\":\"citations_delta\",\"citation\":\"x\"}}],"
-          "\"order\":\"start usage meta ping meta text meta end\","
+          "{\"name\":\"content_block\",\"raw\":{\"type\":7,\"text\":{}}}],"
+          "\"order\":\"start usage meta ping meta text ping end\","
           "\"end\":\"done\"}" }
     };
 

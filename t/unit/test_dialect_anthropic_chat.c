@@ -83,80 +83,81 @@ test_provider(void **state)
 
 
 /* What an Anthropic client asks is the same when it is written again. */
+static const char *const  same_bodies[] = {
+    "{" MODEL MAX ASK "}",
+
+    "{" MODEL MAX "\"system\":\"Be kind.\"," ASK ","
+    "\"temperature\":0.5,\"top_p\":0.9,\"top_k\":40,"
+    "\"stop_sequences\":[\"#\",\"\\n\\nHuman\"],"
+    "\"metadata\":{\"user_id\":\"u1\"}}",
+
+    "{" MODEL MAX "\"system\":[{\"type\":\"text\",\"text\":\"A\"},"
+    "{\"type\":\"text\",\"text\":\"B\\\"\"}]," ASK "}",
+
+    "{" MODEL MAX "\"messages\":["
+    "{\"role\":\"user\",\"content\":["
+    "{\"type\":\"text\",\"text\":\"Look\"},"
+    "{\"type\":\"image\",\"source\":{\"type\":\"base64\","
+    "\"media_type\":\"image/png\",\"data\":\"iVBORw0KGgo=\"}},"
+    "{\"type\":\"image\",\"source\":{\"type\":\"url\","
+    "\"url\":\"https://x/y.png\"}},"
+    "{\"type\":\"document\",\"source\":{\"type\":\"base64\","
+    "\"media_type\":\"application/pdf\",\"data\":\"JVBERi0=\"},"
+    "\"title\":\"T\"},{\"type\":\"document\",\"source\":{"
+    "\"type\":\"url\",\"url\":\"https://x/y.pdf\"}}]},"
+    "{\"role\":\"assistant\",\"content\":\"Pre\"}]}",
+
+    "{" MODEL "\"max_tokens\":4096,\"thinking\":{\"type\":\"enabled\","
+    "\"budget_tokens\":1024},\"messages\":["
+    "{\"role\":\"user\",\"content\":\"Time?\"},"
+    "{\"role\":\"assistant\",\"content\":["
+    "{\"type\":\"thinking\",\"thinking\":\"Hm\",\"signature\":\"Sg==\"},"
+    "{\"type\":\"redacted_thinking\",\"data\":\"Eg==\"},"
+    "{\"type\":\"text\",\"text\":\"I'll look.\"},"
+    "{\"type\":\"tool_use\",\"id\":\"toolu_1\",\"name\":\"now\","
+    "\"input\":{}},{\"type\":\"tool_use\",\"id\":\"toolu_2\","
+    "\"name\":\"f\",\"input\":{\"a\":[1,{\"b\":null}]}}]},"
+    "{\"role\":\"user\",\"content\":["
+    "{\"type\":\"tool_result\",\"tool_use_id\":\"toolu_1\","
+    "\"content\":\"six\"},"
+    "{\"type\":\"tool_result\",\"tool_use_id\":\"toolu_2\","
+    "\"content\":[{\"type\":\"text\",\"text\":\"a\"},"
+    "{\"type\":\"image\",\"source\":{\"type\":\"base64\","
+    "\"media_type\":\"image/png\",\"data\":\"AA==\"}}],"
+    "\"is_error\":true},"
+    "{\"type\":\"tool_result\",\"tool_use_id\":\"toolu_3\"},"
+    "{\"type\":\"text\",\"text\":\"And?\"}]}],"
+    "\"tools\":[{\"name\":\"now\",\"description\":\"The time\","
+    "\"input_schema\":{\"type\":\"object\",\"properties\":{}}},"
+    "{\"name\":\"f\",\"input_schema\":{\"type\":\"object\"},"
+    "\"strict\":true}]}",
+
+    "{" MODEL MAX ASK ",\"thinking\":{\"type\":\"adaptive\"}}",
+    "{" MODEL MAX ASK ",\"thinking\":{\"type\":\"disabled\"}}",
+    "{" MODEL MAX ASK ",\"output_config\":{\"format\":{"
+    "\"type\":\"json_schema\",\"schema\":{\"type\":\"object\"}}}}",
+    "{" MODEL MAX ASK ",\"tools\":[{\"name\":\"f\",\"input_schema\":{}}],"
+    "\"tool_choice\":{\"type\":\"any\","
+    "\"disable_parallel_tool_use\":true}}",
+    "{" MODEL MAX ASK ",\"tools\":[{\"name\":\"f\",\"input_schema\":{}}],"
+    "\"tool_choice\":{\"type\":\"tool\",\"name\":\"f\"}}",
+    "{" MODEL MAX ASK ",\"tools\":[{\"name\":\"f\",\"input_schema\":{}}],"
+    "\"tool_choice\":{\"type\":\"none\"}}",
+    "{" MODEL MAX ASK ",\"tools\":[{\"name\":\"f\",\"input_schema\":{}}],"
+    "\"tool_choice\":{\"type\":\"auto\"}}"
+};
+
+
 static void
 test_same(void **state)
 {
-    static const char *const  bodies[] = {
-        "{" MODEL MAX ASK "}",
-
-        "{" MODEL MAX "\"system\":\"Be kind.\"," ASK ","
-        "\"temperature\":0.5,\"top_p\":0.9,\"top_k\":40,"
-        "\"stop_sequences\":[\"#\",\"\\n\\nHuman\"],"
-        "\"metadata\":{\"user_id\":\"u1\"}}",
-
-        "{" MODEL MAX "\"system\":[{\"type\":\"text\",\"text\":\"A\"},"
-        "{\"type\":\"text\",\"text\":\"B\\\"\"}]," ASK "}",
-
-        "{" MODEL MAX "\"messages\":["
-        "{\"role\":\"user\",\"content\":["
-        "{\"type\":\"text\",\"text\":\"Look\"},"
-        "{\"type\":\"image\",\"source\":{\"type\":\"base64\","
-        "\"media_type\":\"image/png\",\"data\":\"iVBORw0KGgo=\"}},"
-        "{\"type\":\"image\",\"source\":{\"type\":\"url\","
-        "\"url\":\"https://x/y.png\"}},"
-        "{\"type\":\"document\",\"source\":{\"type\":\"base64\","
-        "\"media_type\":\"application/pdf\",\"data\":\"JVBERi0=\"},"
-        "\"title\":\"T\"},{\"type\":\"document\",\"source\":{"
-        "\"type\":\"url\",\"url\":\"https://x/y.pdf\"}}]},"
-        "{\"role\":\"assistant\",\"content\":\"Pre\"}]}",
-
-        "{" MODEL "\"max_tokens\":4096,\"thinking\":{\"type\":\"enabled\","
-        "\"budget_tokens\":1024},\"messages\":["
-        "{\"role\":\"user\",\"content\":\"Time?\"},"
-        "{\"role\":\"assistant\",\"content\":["
-        "{\"type\":\"thinking\",\"thinking\":\"Hm\",\"signature\":\"Sg==\"},"
-        "{\"type\":\"redacted_thinking\",\"data\":\"Eg==\"},"
-        "{\"type\":\"text\",\"text\":\"I'll look.\"},"
-        "{\"type\":\"tool_use\",\"id\":\"toolu_1\",\"name\":\"now\","
-        "\"input\":{}},{\"type\":\"tool_use\",\"id\":\"toolu_2\","
-        "\"name\":\"f\",\"input\":{\"a\":[1,{\"b\":null}]}}]},"
-        "{\"role\":\"user\",\"content\":["
-        "{\"type\":\"tool_result\",\"tool_use_id\":\"toolu_1\","
-        "\"content\":\"six\"},"
-        "{\"type\":\"tool_result\",\"tool_use_id\":\"toolu_2\","
-        "\"content\":[{\"type\":\"text\",\"text\":\"a\"},"
-        "{\"type\":\"image\",\"source\":{\"type\":\"base64\","
-        "\"media_type\":\"image/png\",\"data\":\"AA==\"}}],"
-        "\"is_error\":true},"
-        "{\"type\":\"tool_result\",\"tool_use_id\":\"toolu_3\"},"
-        "{\"type\":\"text\",\"text\":\"And?\"}]}],"
-        "\"tools\":[{\"name\":\"now\",\"description\":\"The time\","
-        "\"input_schema\":{\"type\":\"object\",\"properties\":{}}},"
-        "{\"name\":\"f\",\"input_schema\":{\"type\":\"object\"},"
-        "\"strict\":true}]}",
-
-        "{" MODEL MAX ASK ",\"thinking\":{\"type\":\"adaptive\"}}",
-        "{" MODEL MAX ASK ",\"thinking\":{\"type\":\"disabled\"}}",
-        "{" MODEL MAX ASK ",\"output_config\":{\"format\":{"
-        "\"type\":\"json_schema\",\"schema\":{\"type\":\"object\"}}}}",
-        "{" MODEL MAX ASK ",\"tools\":[{\"name\":\"f\",\"input_schema\":{}}],"
-        "\"tool_choice\":{\"type\":\"any\","
-        "\"disable_parallel_tool_use\":true}}",
-        "{" MODEL MAX ASK ",\"tools\":[{\"name\":\"f\",\"input_schema\":{}}],"
-        "\"tool_choice\":{\"type\":\"tool\",\"name\":\"f\"}}",
-        "{" MODEL MAX ASK ",\"tools\":[{\"name\":\"f\",\"input_schema\":{}}],"
-        "\"tool_choice\":{\"type\":\"none\"}}",
-        "{" MODEL MAX ASK ",\"tools\":[{\"name\":\"f\",\"input_schema\":{}}],"
-        "\"tool_choice\":{\"type\":\"auto\"}}"
-    };
-
     size_t  i;
     row_t   row;
 
     (void) state;
 
-    for (i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
-        row = (row_t) { bodies[i], bodies[i], NULL, NULL };
+    for (i = 0; i < sizeof(same_bodies) / sizeof(same_bodies[0]); i++) {
+        row = (row_t) { same_bodies[i], same_bodies[i], NULL, NULL };
         check_rows(&llm_dialect_anthropic, &row, 1);
     }
 }
@@ -209,10 +210,20 @@ test_read(void **state)
           "\"content\":[{\"type\":\"text\",\"text\":\"a\"},"
           "{\"type\":\"text\",\"text\":\"b\"},{\"type\":\"tool_result\","
           "\"tool_use_id\":\"t\"},{\"type\":\"text\",\"text\":\"c\"}]}]}",
-          NULL, NULL },
+          NULL, NULL }
+    };
 
-        /* documents */
+    (void) state;
 
+    check(&llm_dialect_anthropic, rows);
+}
+
+
+/* What has no place in a value, or comes in other words. */
+static void
+test_read_odd(void **state)
+{
+    static const row_t  rows[] = {
         { "{" MODEL MAX "\"messages\":[{\"role\":\"user\",\"content\":["
           "{\"type\":\"document\",\"source\":{\"type\":\"text\","
           "\"media_type\":\"text/plain\",\"data\":\"words\"}},"
@@ -355,10 +366,20 @@ test_messages(void **state)
           "{" MODEL "\"max_tokens\":4096,\"messages\":["
           "{\"role\":\"assistant\",\"content\":[{\"type\":\"tool_use\","
           "\"id\":\"c\",\"name\":\"f\",\"input\":{}}]}]}", NULL,
-          "messages[].tool_calls[].function.arguments" },
+          "messages[].tool_calls[].function.arguments" }
+    };
 
-        /* images and files */
+    (void) state;
 
+    check(&llm_dialect_openai, rows);
+}
+
+
+/* Images, files, thoughts. */
+static void
+test_parts(void **state)
+{
+    static const row_t  rows[] = {
         { "{" MODEL "\"messages\":[{\"role\":\"user\",\"content\":["
           "{\"type\":\"image_url\",\"image_url\":{\"url\":"
           "\"data:image/jpeg;base64,/9j/AA==\",\"detail\":\"low\"}},"
@@ -615,8 +636,10 @@ main(void)
         cmocka_unit_test(test_provider),
         cmocka_unit_test(test_same),
         cmocka_unit_test(test_read),
+        cmocka_unit_test(test_read_odd),
         cmocka_unit_test(test_wrong),
         cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_parts),
         cmocka_unit_test(test_parameters),
         cmocka_unit_test(test_temperature),
         cmocka_unit_test(test_thinking),

@@ -65,7 +65,7 @@ test_round_trip(void **state)
         "thinking-tool", "web-search", "citations", "stop-sequence",
         "refusal-after-text", "pause-turn", "context-window", "error-mid",
         "duplicate-start", "no-event-lines", "no-space", "no-final-blank",
-        "key-order", "cut", "no-stop"
+        "key-order", "cut"
     };
 
     char       *out, *path, name[128];

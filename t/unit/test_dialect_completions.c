@@ -405,24 +405,9 @@ recorded(const char *path, const char *name)
 static void
 test_recorded(void **state)
 {
-    char  *path;
-    FILE  *f;
-
     (void) state;
 
-    path = unit_path("../shared/recorded/INDEX.tsv");
-    f = fopen(path, "r");
-    free(path);
-
-    if (f == NULL) {
-        printf("skip: no ../shared/recorded\n");
-        return;
-    }
-
-    fclose(f);
-
-    (void) unit_each("../shared/recorded/openai-completions", "sse",
-                     recorded);
+    (void) unit_each_recorded("openai-completions", "sse", recorded);
 }
 
 

@@ -99,8 +99,8 @@ read_documents(json_t *choice, json_t *data)
         said = json_pack("{s:O}", "text", json_object_get(doc,
                                                           "pageContent"));
 
-        if (either(about, "url", "source") != NULL) {
-            json_object_set(said, "url", either(about, "url", "source"));
+        if (json_object_get(about, "source") != NULL) {
+            json_object_set(said, "url", json_object_get(about, "source"));
         }
 
         if (json_object_get(about, "title") != NULL) {
@@ -302,41 +302,14 @@ test_recorded(void **state)
 }
 
 
-static json_t *
-fixture(const char *name, unsigned answer)
-{
-    char     path[256];
-    size_t   n;
-    llm_u8  *p;
-    json_t  *said;
-
-    snprintf(path, sizeof(path), FIXTURES "/%s", name);
-    p = unit_read(path, &n);
-    said = answer ? codec_answer(&llm_dialect_flowise, p, n)
-                  : codec_stream(&llm_dialect_flowise, p, n);
-    free(p);
-
-    return said;
-}
-
-
-static void
-check_fixture(const char *name, unsigned answer, const char *expect)
-{
-    json_t  *said;
-
-    said = fixture(name, answer);
-    codec_same(name, said, expect);
-    json_decref(said);
-}
-
-
 static void
 check_order(const char *name, const char *order)
 {
+    char     path[256];
     json_t  *said;
 
-    said = fixture(name, 0);
+    snprintf(path, sizeof(path), FIXTURES "/%s", name);
+    said = codec_file(&llm_dialect_flowise, path, 0);
     assert_string_equal(codec_string(said, "order", NULL, NULL), order);
     json_decref(said);
 }
@@ -371,21 +344,22 @@ test_errors(void **state)
 {
     (void) state;
 
-    check_fixture("abort.sse", 0,
+    codec_check(&llm_dialect_flowise, FIXTURES "/abort.sse", 0,
         "{\"choices\":{\"0\":{\"text\":\"In\"}},\"errors\":[{\"message\":"
         "\"abort\",\"class\":0}],\"order\":\"start ping text error\","
         "\"end\":\"failed\"}");
-    check_fixture("error-mid.sse", 0,
+    codec_check(&llm_dialect_flowise, FIXTURES "/error-mid.sse", 0,
         "{\"choices\":{\"0\":{\"text\":\"In\"}},\"errors\":[{\"message\":"
         "\"Error: the model \\\"reed\\\" is gone\",\"class\":0}],"
         "\"order\":\"start ping text error\",\"end\":\"failed\"}");
-    check_fixture("error-object.sse", 0,
+    codec_check(&llm_dialect_flowise, FIXTURES "/error-object.sse", 0,
         "{\"choices\":{\"0\":{\"text\":\"In\"}},\"errors\":[{\"message\":"
         "\"Too many boats\",\"code\":\"rate_limit_exceeded\",\"status\":429,"
         "\"class\":8}],\"order\":\"start text error\",\"end\":\"failed\"}");
-    check_fixture("answer-error.json", 1,
+    codec_check(&llm_dialect_flowise, FIXTURES "/answer-error.json", 1,
         "{\"choices\":{},\"errors\":[{\"message\":\"Error: the flow sank\","
-        "\"status\":500,\"class\":10}],\"order\":\"error\",\"end\":\"failed\"}");
+        "\"status\":500,\"class\":10}],\"order\":\"error\","
+        "\"end\":\"failed\"}");
 }
 
 
@@ -396,7 +370,7 @@ test_escapes(void **state)
 
     (void) state;
 
-    said = fixture("escapes.sse", 0);
+    said = codec_file(&llm_dialect_flowise, FIXTURES "/escapes.sse", 0);
     assert_string_equal(codec_string(said, "choices", "0", "text"),
                         "tab\t \"quote\" \\ \u00e9 \U0001F30A\U0001F30A");
     json_decref(said);
@@ -410,7 +384,7 @@ test_extras(void **state)
 
     (void) state;
 
-    said = fixture("used-tools.sse", 0);
+    said = codec_file(&llm_dialect_flowise, FIXTURES "/used-tools.sse", 0);
     codec_same("used tools", json_object_get(said, "meta"),
         "[{\"name\":\"usedTools\",\"raw\":[{\"tool\":\"depth\","
         "\"toolInput\":{\"lake\":\"Blue\"},\"toolOutput\":\"42\"}]},"
@@ -423,7 +397,8 @@ test_extras(void **state)
         "\"Buffer Memory\"}}]");
     json_decref(said);
 
-    said = fixture("type-confusion.sse", 0);
+    said = codec_file(&llm_dialect_flowise,
+                      FIXTURES "/type-confusion.sse", 0);
     assert_string_equal(codec_string(said, "choices", "0", "text"), "ok");
     assert_null(json_object_get(said, "usage"));
     json_decref(said);
@@ -435,14 +410,14 @@ test_answers(void **state)
 {
     (void) state;
 
-    check_fixture("answer-text.json", 1,
+    codec_check(&llm_dialect_flowise, FIXTURES "/answer-text.json", 1,
         "{\"id\":\"b7d9-reed\",\"choices\":{\"0\":{\"text\":\"In the sea.\","
         "\"finish\":\"stop\",\"word\":\"end\"}},\"meta\":[{\"name\":"
         "\"metadata\",\"raw\":{\"question\":\"Where does the river end?\","
         "\"chatId\":\"3f0c1a52-lake\",\"chatMessageId\":\"b7d9-reed\","
         "\"sessionId\":\"3f0c1a52-lake\",\"memoryType\":\"Buffer Memory\"}}],"
         "\"order\":\"start text meta finish end\",\"end\":\"done\"}");
-    check_fixture("answer-agent.json", 1,
+    codec_check(&llm_dialect_flowise, FIXTURES "/answer-agent.json", 1,
         "{\"id\":\"m1\",\"choices\":{\"0\":{\"text\":\"Let me look.\","
         "\"reasoning\":\"Hm.\",\"finish\":\"tool_calls\",\"word\":\"end\","
         "\"calls\":[{\"id\":\"call_1\",\"name\":\"depth\",\"args\":"
@@ -455,7 +430,7 @@ test_answers(void **state)
         "\"raw\":{\"question\":\"?\",\"chatId\":\"c1\",\"chatMessageId\":"
         "\"m1\"}}],\"order\":\"start reasoning text call citation usage meta "
         "finish end\",\"end\":\"done\"}");
-    check_fixture("answer-json.json", 1,
+    codec_check(&llm_dialect_flowise, FIXTURES "/answer-json.json", 1,
         "{\"id\":\"m1\",\"choices\":{\"0\":{\"text\":\"{\\\"end\\\": "
         "\\\"sea\\\", \\\"sure\\\": true}\",\"finish\":\"stop\",\"word\":"
         "\"end\"}},\"meta\":[{\"name\":\"metadata\",\"raw\":{\"chatId\":"
@@ -465,30 +440,20 @@ test_answers(void **state)
 
 
 static void
-check_invalid(const char *data, unsigned answer)
-{
-    json_t  *said;
-
-    said = answer ? codec_answer(&llm_dialect_flowise, data, strlen(data))
-                  : codec_text(&llm_dialect_flowise, data);
-    assert_string_equal(codec_string(said, "end", NULL, NULL), "invalid");
-    json_decref(said);
-}
-
-
-static void
 test_invalid(void **state)
 {
     (void) state;
 
-    check_invalid("data:[1]\n\n", 0);
-    check_invalid("data:{\"event\":\"token\",\"data\":\"a\"\n\n", 0);
-    check_invalid("data:{\"event\":\"token\",\"data\":\"a\"} x\n\n", 0);
-    check_invalid("data:[DONE]\n\n", 0);
-    check_invalid("[]", 1);
-    check_invalid("{}", 1);
-    check_invalid("{\"choices\":[]}", 1);
-    check_invalid("{\"text\":\"a\"", 1);
+    codec_invalid(&llm_dialect_flowise, "data:[1]\n\n", 0);
+    codec_invalid(&llm_dialect_flowise,
+                  "data:{\"event\":\"token\",\"data\":\"a\"\n\n", 0);
+    codec_invalid(&llm_dialect_flowise,
+                  "data:{\"event\":\"token\",\"data\":\"a\"} x\n\n", 0);
+    codec_invalid(&llm_dialect_flowise, "data:[DONE]\n\n", 0);
+    codec_invalid(&llm_dialect_flowise, "[]", 1);
+    codec_invalid(&llm_dialect_flowise, "{}", 1);
+    codec_invalid(&llm_dialect_flowise, "{\"choices\":[]}", 1);
+    codec_invalid(&llm_dialect_flowise, "{\"text\":\"a\"", 1);
 }
 
 

@@ -273,7 +273,8 @@ test_read(void **state)
     (void) state;
 
     check_from("{\"question\":\"Why?\"}",
-               "{\"messages\":[{\"role\":\"user\",\"content\":\"Why?\"}]}", "", "");
+               "{\"messages\":[{\"role\":\"user\",\"content\":\"Why?\"}]}",
+               "", "");
 
     check_from("{\"question\":\"Why?\",\"history\":[{\"role\":"
                "\"apiMessage\",\"content\":\"Hello\"},{\"type\":"
@@ -310,7 +311,8 @@ test_read(void **state)
     check_from("{\"question\":\"a\",\"overrideConfig\":{\"vars\":{\"x\":1}},"
                "\"leadEmail\":\"e\",\"uploads\":[{\"type\":\"file\",\"name\":"
                "\"stored\"}]}",
-               "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}", "leadEmail, overrideConfig",
+               "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}",
+               "leadEmail, overrideConfig",
                "messages[].content[].type");
 }
 

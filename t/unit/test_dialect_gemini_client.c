@@ -192,7 +192,7 @@ test_answer_calls(void **state)
     client_end(&c);
     client_close(&c, "{\"candidates\":[" CD(CALL("g", "{}", "b"), "0",
         ",\"finishReason\":\"MALFORMED_FUNCTION_CALL\",\"index\":0}],"
-        "\"responseId\":\"408394678c887a98\"}"));
+        "\"responseId\":\"511e7260d5db62e2\"}"));
 
     client_open(&c, GEMINI, 1);
     client_start(&c);
@@ -477,7 +477,7 @@ test_empty(void **state)
     client_text(&c, LLM_EV_TEXT, 0, "");
     client_text(&c, LLM_EV_TEXT, 0, "a");
     client_close(&c, EV("{\"candidates\":[" CD(TEXT("a"), "0",
-        ",\"index\":0}],\"responseId\":\"408394678c887a98\"}")));
+        ",\"index\":0}],\"responseId\":\"511e7260d5db62e2\"}")));
 }
 
 

@@ -452,26 +452,10 @@ recorded_stream(const char *path, const char *name)
 static void
 test_recorded(void **state)
 {
-    char  *path;
-    FILE  *f;
-
     (void) state;
 
-    path = unit_path("../shared/recorded/INDEX.tsv");
-    f = fopen(path, "r");
-    free(path);
-
-    if (f == NULL) {
-        printf("skip: no ../shared/recorded\n");
-        return;
-    }
-
-    fclose(f);
-
-    (void) unit_each("../shared/recorded/ollama-chat", "ndjson",
-                     recorded_stream);
-    (void) unit_each("../shared/recorded/ollama-generate", "ndjson",
-                     recorded_stream);
+    (void) unit_each_recorded("ollama-chat", "ndjson", recorded_stream);
+    (void) unit_each_recorded("ollama-generate", "ndjson", recorded_stream);
 }
 
 

@@ -456,7 +456,7 @@ test_details(void **state)
               "{\"type\":\"reasoning.text\",\"signature\":\"c2ln\"},"
               "{\"type\":\"reasoning.encrypted\",\"data\":\"ZGF0YQ\"}]")
         CHUNK("\"content\":\"Yes\",\"reasoning_details\":[]")
-        CHUNK("\"reasoning\":\"!\",\"reasoning_details\":[{\"type\":"
+        CHUNK("\"reasoning\":\"\",\"reasoning_details\":[{\"type\":"
               "\"reasoning.summary\",\"summary\":\"?\"},7,{\"text\":8}]")
         "data: [DONE]\n\n";
 
@@ -481,8 +481,9 @@ test_details_answer(void **state)
     static const char  answer[] =
         "{\"id\":\"c\",\"choices\":[{\"message\":{\"content\":\"Yes\","
         "\"reasoning\":\"Hm\",\"reasoning_details\":[{\"type\":"
-        "\"reasoning.text\",\"text\":\"Hm\",\"signature\":\"c2ln\"}]},"
-        "\"finish_reason\":\"stop\"}]}";
+        "\"reasoning.text\",\"text\":\"H\",\"signature\":\"c2\"},"
+        "{\"type\":\"reasoning.text\",\"text\":\"m\",\"signature\":"
+        "\"ln\"}]},\"finish_reason\":\"stop\"}]}";
 
     (void) state;
 

@@ -571,28 +571,11 @@ recorded(const char *path, const char *name)
 static void
 test_recorded(void **state)
 {
-    char  *path;
-    FILE  *f;
-
     (void) state;
 
-    path = unit_path("../shared/recorded/INDEX.tsv");
-    f = fopen(path, "r");
-    free(path);
-
-    if (f == NULL) {
-        printf("skip: no ../shared/recorded\n");
-        return;
-    }
-
-    fclose(f);
-
-    (void) unit_each("../shared/recorded/requests/ollama-chat", "json",
-                     recorded);
-    (void) unit_each("../shared/recorded/requests/ollama-generate", "json",
-                     recorded);
-    (void) unit_each("../shared/recorded/requests/openai-completions",
-                     "json", recorded);
+    (void) unit_each_recorded("requests/ollama-chat", "json", recorded);
+    (void) unit_each_recorded("requests/ollama-generate", "json", recorded);
+    (void) unit_each_recorded("requests/openai-completions", "json", recorded);
 }
 
 

@@ -82,7 +82,7 @@ test_lists(void **state)
 
     a = unit_alloc(&heap);
     llm_chat_init(&c, &a, 0);
-    s = chars("x");
+    s = llm_slice("x");
 
     for (i = 0; i < 100; i++) {
         part = llm_chat_part(&c, LLM_PART_IMAGE, LLM_ROLE_USER,
@@ -115,6 +115,33 @@ test_lists(void **state)
 }
 
 
+/* A string in the body is kept with its quotes. */
+static void
+test_extra_string(void **state)
+{
+    llm_chat_t    c;
+    llm_alloc_t   a;
+    llm_slice_t   name, v;
+    unit_alloc_t  heap;
+
+    (void) state;
+
+    a = unit_alloc(&heap);
+    llm_chat_init(&c, &a, 0);
+
+    name = llm_slice("n");
+    v = chars("\"a\\n\"");
+    v.p++;
+    v.n -= 2;
+
+    assert_int_equal(llm_chat_extra(&c, &name, &v), LLM_OK);
+    check_slice(&llm_chat_extras(&c)[0].raw, "\"a\\n\"");
+    assert_int_equal(llm_chat_extras(&c)[0].raw.escaped, 0);
+
+    llm_chat_free(&c);
+}
+
+
 static void
 test_lists_nomem(void **state)
 {
@@ -127,7 +154,7 @@ test_lists_nomem(void **state)
 
     a = unit_alloc(&heap);
     llm_chat_init(&c, &a, 0);
-    s = chars("x");
+    s = llm_slice("x");
 
     heap.fail_at = 1;
     assert_null(llm_chat_part(&c, LLM_PART_TEXT, LLM_ROLE_USER, 0));
@@ -406,6 +433,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_init),
         cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_extra_string),
         cmocka_unit_test(test_lists_nomem),
         cmocka_unit_test(test_wrong),
         cmocka_unit_test(test_read_values),

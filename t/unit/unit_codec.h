@@ -37,6 +37,14 @@
 json_t *codec_stream(const llm_dialect_t *d, const void *p, size_t n);
 json_t *codec_answer(const llm_dialect_t *d, const void *p, size_t n);
 
+/* The same of a file; fails the test unless it is as expected; fails it
+ * unless the end is "invalid". */
+json_t *codec_file(const llm_dialect_t *d, const char *path, unsigned answer);
+void codec_check(const llm_dialect_t *d, const char *path, unsigned answer,
+    const char *expect);
+void codec_invalid(const llm_dialect_t *d, const char *data,
+    unsigned answer);
+
 /* The same of a literal. */
 json_t *codec_text(const llm_dialect_t *d, const char *stream);
 

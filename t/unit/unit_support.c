@@ -278,6 +278,31 @@ unit_each(const char *folder, const char *ext,
 }
 
 
+size_t
+unit_each_recorded(const char *folder, const char *ext,
+    void (*f)(const char *path, const char *name))
+{
+    DIR   *dir;
+    char  *path, name[256];
+
+    snprintf(name, sizeof(name), "../shared/recorded/%s", folder);
+
+    path = unit_path(name);
+    dir = opendir(path);
+
+    if (dir == NULL) {
+        printf("skip: no %s\n", name);
+        free(path);
+        return 0;
+    }
+
+    closedir(dir);
+    free(path);
+
+    return unit_each(name, ext, f);
+}
+
+
 /* Whether p is a backslash, a u, and a surrogate of the half given. */
 static int
 unit_half(const llm_u8 *p, const llm_u8 *end, unsigned low)

@@ -74,6 +74,11 @@ llm_u8 *unit_read(const char *path, size_t *n);
 size_t unit_each(const char *folder, const char *ext,
     void (*f)(const char *path, const char *name));
 
+/* The same for a folder of the recorded streams beside the project, which may
+ * be missing: 0, and it is printed why. */
+size_t unit_each_recorded(const char *folder, const char *ext,
+    void (*f)(const char *path, const char *name));
+
 /*
  * A document as jansson reads it, all numbers as reals, or NULL.  Lone
  * surrogates, which it would refuse, are replaced with U+FFFD before.

@@ -303,7 +303,14 @@ llm_anthropic_block_delta(llm_anthropic_frame_t *f)
         return llm_anthropic_delta_string(f, &name, &said);
     }
 
-    if (kind.p == NULL) {
+    /* a kind of ours without what it should say says nothing */
+
+    if (kind.p == NULL || llm_json_is(&kind, "text_delta")
+        || llm_json_is(&kind, "thinking_delta")
+        || llm_json_is(&kind, "signature_delta")
+        || llm_json_is(&kind, "input_json_delta")
+        || llm_json_is(&kind, "citations_delta"))
+    {
         return llm_anthropic_ping(f);
     }
 

@@ -344,11 +344,48 @@ llm_anthropic_write_call(llm_encoder_t *e, const llm_item_t *item,
     llm_write_block(e->out, &item->name);
     llm_out_lit(e->out, ",\"input\":");
 
-    if (!llm_write_arguments(e, &item->text) && e->rc == LLM_OK) {
-        e->rc = LLM_INVALID;
+    (void) llm_write_arguments(e, &item->text);
+    llm_out_lit(e->out, "}");
+}
+
+
+static int
+llm_anthropic_is_object(llm_encoder_t *e, const llm_item_t *item)
+{
+    int          object;
+    llm_block_t  text;
+
+    object = llm_read_arguments(e, &item->text, &text);
+    llm_block_free(&text, &e->alloc);
+
+    return object;
+}
+
+
+/* Whether this dialect can say the choice: it has no reason for a failure,
+ * and takes arguments only as an object.  A call that the limit cut is left
+ * out. */
+static int
+llm_anthropic_can_say(llm_encoder_t *e, const llm_choice_t *c)
+{
+    size_t             i;
+    const llm_item_t  *item;
+
+    if (c->finish == LLM_FINISH_ERROR || c->finish == LLM_FINISH_LENGTH) {
+        return c->finish == LLM_FINISH_LENGTH;
     }
 
-    llm_out_lit(e->out, "}");
+    for (i = 0; i < llm_choice_nitems(c); i++) {
+        item = &llm_choice_items(c)[i];
+
+        if (item->type == LLM_EV_TOOL_CALL
+            && !llm_anthropic_is_object(e, item))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -370,6 +407,12 @@ llm_anthropic_write_content(llm_encoder_t *e, const llm_choice_t *c,
 
     for ( /* void */ ; item < end && e->rc == LLM_OK; item = next) {
         next = item + 1;
+
+        if (item->type == LLM_EV_TOOL_CALL
+            && !llm_anthropic_is_object(e, item))
+        {
+            continue;
+        }
 
         if (blocks++ != 0) {
             llm_out_lit(e->out, ",");
@@ -413,11 +456,11 @@ llm_anthropic_write_answer(llm_encoder_t *e, const llm_answer_t *a)
     model = llm_gathered(&a->model);
     c = llm_answer_choice(a, 0);
 
-    if (c != NULL && c->finish == LLM_FINISH_ERROR) {
+    if (c != NULL && !llm_anthropic_can_say(e, c)) {
+        if (e->rc == LLM_OK) {
+            e->rc = LLM_INVALID;
+        }
 
-        /* no reason of this dialect says so */
-
-        e->rc = LLM_INVALID;
         return;
     }
 

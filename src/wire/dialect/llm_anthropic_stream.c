@@ -447,7 +447,7 @@ llm_anthropic_extra(llm_encoder_t *e, llm_anthropic_stream_t *s,
         llm_out_lit(e->out, "}\n\n");
 
     } else if (llm_json_is(&ev->name, LLM_ANTHROPIC_DELTA)
-               && s->kind != LLM_ANTHROPIC_NONE)
+               && s->kind == LLM_ANTHROPIC_OTHER)
     {
         llm_anthropic_frame(e, s,
                   LLM_ANTHROPIC_FRAME("content_block_delta"),

@@ -13,35 +13,17 @@
 #include "llm_cohere.h"
 
 
-static llm_finish_t
-llm_cohere_reason(const llm_slice_t *word)
-{
-    static const struct {
-        llm_slice_t   word;
-        llm_finish_t  finish;
-    } words[] = {
-        { llm_str("COMPLETE"), LLM_FINISH_STOP },
-        { llm_str("STOP_SEQUENCE"), LLM_FINISH_STOP },
-        { llm_str("MAX_TOKENS"), LLM_FINISH_LENGTH },
-        { llm_str("TOOL_CALL"), LLM_FINISH_TOOL_CALLS },
-        { llm_str("ERROR_LIMIT"), LLM_FINISH_LENGTH },
-        { llm_str("ERROR_TOXIC"), LLM_FINISH_CONTENT_FILTER },
-        { llm_str("ERROR"), LLM_FINISH_ERROR },
-        { llm_str("TIMEOUT"), LLM_FINISH_ERROR }
-    };
-
-    size_t  i;
-
-    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (llm_json_eq(word, (const char *) words[i].word.p,
-                        words[i].word.n))
-        {
-            return words[i].finish;
-        }
-    }
-
-    return LLM_FINISH_OTHER;
-}
+static const llm_json_word_t  llm_cohere_words[] = {
+    { llm_str("COMPLETE"), LLM_FINISH_STOP },
+    { llm_str("STOP_SEQUENCE"), LLM_FINISH_STOP },
+    { llm_str("MAX_TOKENS"), LLM_FINISH_LENGTH },
+    { llm_str("TOOL_CALL"), LLM_FINISH_TOOL_CALLS },
+    { llm_str("ERROR_LIMIT"), LLM_FINISH_LENGTH },
+    { llm_str("ERROR_TOXIC"), LLM_FINISH_CONTENT_FILTER },
+    { llm_str("ERROR"), LLM_FINISH_ERROR },
+    { llm_str("TIMEOUT"), LLM_FINISH_ERROR },
+    { { NULL, 0, 0 }, 0 }
+};
 
 
 static llm_rc_t
@@ -115,7 +97,7 @@ llm_cohere_usage(llm_cohere_frame_t *f)
 
         } else if (llm_json_is(&key, "tokens")) {
             llm_cohere_tokens(&usage, &v);
-            counted = 1;
+            counted = usage.input >= 0 || usage.output >= 0;
 
         } else if (llm_json_is(&key, "billed_units") && !counted) {
             llm_cohere_tokens(&usage, &v);
@@ -165,7 +147,8 @@ llm_cohere_finish(llm_cohere_frame_t *f)
     rc = LLM_OK;
 
     if (f->finish.n != 0) {
-        f->ev.finish = llm_cohere_reason(&f->finish);
+        f->ev.finish = llm_json_find(llm_cohere_words, &f->finish,
+                                     LLM_FINISH_OTHER);
 
         if (f->ev.finish == LLM_FINISH_ERROR) {
             return llm_cohere_failed(f);
@@ -471,6 +454,10 @@ llm_cohere_decode(llm_decoder_t *d, llm_frame_t *frame)
 
     if (!llm_cohere_scan(&f)) {
         return LLM_INVALID;
+    }
+
+    if (llm_json_is(&f.type, "tool-call-end")) {
+        return llm_cohere_call_end(&f);
     }
 
     if (f.delta.p == NULL) {

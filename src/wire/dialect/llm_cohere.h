@@ -14,6 +14,7 @@
 /* What a decoder remembers between frames. */
 typedef struct {
     unsigned         calls;         /* tool calls so far */
+    unsigned         said;          /* the last has arguments */
     int64_t          base;          /* "index" of the first of them */
 } llm_cohere_state_t;
 
@@ -72,6 +73,9 @@ typedef struct {
 
 /* The events of a message, in the order that an answer would have them. */
 llm_rc_t llm_cohere_message(llm_cohere_frame_t *f, const llm_slice_t *raw);
+
+/* A call without arguments has no delta: it is said to have none, {}. */
+llm_rc_t llm_cohere_call_end(llm_cohere_frame_t *f);
 
 llm_rc_t llm_cohere_emit(llm_cohere_frame_t *f, llm_event_type_t type);
 

@@ -114,6 +114,8 @@ llm_cohere_tool_index(llm_cohere_frame_t *f)
             s->base = f->index;
         }
 
+        s->said = 0;
+
         return s->calls++;
     }
 
@@ -128,10 +130,13 @@ llm_cohere_tool_index(llm_cohere_frame_t *f)
 static llm_rc_t
 llm_cohere_call(llm_cohere_frame_t *f, const llm_slice_t *raw)
 {
-    llm_rc_t         rc;
-    llm_json_t       j;
-    llm_slice_t      key, v;
-    llm_json_type_t  type;
+    llm_rc_t             rc;
+    llm_json_t           j;
+    llm_slice_t          key, v;
+    llm_json_type_t      type;
+    llm_cohere_state_t  *s;
+
+    s = f->d->state;
 
     f->ev.text = (llm_slice_t) { (const llm_u8 *) "", 0, 1 };
     llm_json_reopen(&j, raw);
@@ -150,6 +155,7 @@ llm_cohere_call(llm_cohere_frame_t *f, const llm_slice_t *raw)
 
     f->ev.tool_index = llm_cohere_tool_index(f);
     f->ev.whole = f->answer;
+    s->said |= f->ev.text.n != 0;
 
     rc = llm_cohere_emit(f, LLM_EV_TOOL_CALL);
 
@@ -160,6 +166,26 @@ llm_cohere_call(llm_cohere_frame_t *f, const llm_slice_t *raw)
     f->ev.whole = 0;
 
     return rc;
+}
+
+
+llm_rc_t
+llm_cohere_call_end(llm_cohere_frame_t *f)
+{
+    llm_cohere_state_t  *s;
+
+    s = f->d->state;
+
+    if (s->calls == 0 || s->said) {
+        return llm_cohere_emit(f, LLM_EV_PING);
+    }
+
+    s->said = 1;
+    f->frame->choices = 1;
+    f->ev.tool_index = s->calls - 1;
+    f->ev.text = llm_slice("{}");
+
+    return llm_cohere_emit(f, LLM_EV_TOOL_CALL);
 }
 
 

@@ -140,9 +140,10 @@ llm_completions_write_choice(llm_out_t *out, const llm_choice_t *c)
     llm_write_int(out, c->index);
     llm_out_lit(out, ",\"logprobs\":");
 
-    if (c->logprobs.n != 0) {
+    items = llm_gathered(c->logprobs.n != 0 ? &c->logprobs : &c->refused);
+
+    if (items.n != 0) {
         offset = 0;
-        items = llm_gathered(&c->logprobs);
         llm_completions_write_items(out, &items, 0, &offset);
 
     } else {

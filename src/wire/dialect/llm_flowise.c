@@ -34,73 +34,41 @@ typedef enum {
 } llm_flowise_name_t;
 
 /* Events and members that are carried as they are. */
-static const llm_slice_t  llm_flowise_extras[] = {
-    llm_str("usedTools"),
-    llm_str("artifacts"),
-    llm_str("fileAnnotations"),
-    llm_str("tool"),
-    llm_str("agentReasoning"),
-    llm_str("nextAgent"),
-    llm_str("agentFlowEvent"),
-    llm_str("agentFlowExecutedData"),
-    llm_str("nextAgentFlow"),
-    llm_str("action"),
-    llm_str("metadata")
+static const llm_json_word_t  llm_flowise_extras[] = {
+    { llm_str("usedTools"), 1 },
+    { llm_str("artifacts"), 1 },
+    { llm_str("fileAnnotations"), 1 },
+    { llm_str("tool"), 1 },
+    { llm_str("agentReasoning"), 1 },
+    { llm_str("nextAgent"), 1 },
+    { llm_str("agentFlowEvent"), 1 },
+    { llm_str("agentFlowExecutedData"), 1 },
+    { llm_str("nextAgentFlow"), 1 },
+    { llm_str("action"), 1 },
+    { llm_str("metadata"), 1 },
+    { { NULL, 0, 0 }, 0 }
 };
-
-int
-llm_flowise_in(const llm_slice_t *table, size_t n, const llm_slice_t *name)
-{
-    size_t  i;
-
-    for (i = 0; i < n; i++) {
-        if (llm_json_eq(name, (const char *) table[i].p, table[i].n)) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
 
 
 int
 llm_flowise_is_extra(const llm_slice_t *name)
 {
-    return llm_flowise_in(llm_flowise_extras,
-                          llm_flowise_count(llm_flowise_extras), name);
+    return llm_json_find(llm_flowise_extras, name, 0);
 }
 
 
-static llm_flowise_name_t
-llm_flowise_name(const llm_slice_t *event)
-{
-    static const struct {
-        llm_slice_t         word;
-        llm_flowise_name_t  name;
-    } names[] = {
-        { llm_str("token"), LLM_FLOWISE_TOKEN },
-        { llm_str("thinking"), LLM_FLOWISE_THINKING },
-        { llm_str("start"), LLM_FLOWISE_START },
-        { llm_str("end"), LLM_FLOWISE_END },
-        { llm_str("calledTools"), LLM_FLOWISE_CALLS },
-        { llm_str("sourceDocuments"), LLM_FLOWISE_SOURCES },
-        { llm_str("usageMetadata"), LLM_FLOWISE_USAGE },
-        { llm_str("error"), LLM_FLOWISE_ERROR },
-        { llm_str("abort"), LLM_FLOWISE_ABORT }
-    };
-
-    size_t  i;
-
-    for (i = 0; i < llm_flowise_count(names); i++) {
-        if (llm_json_eq(event, (const char *) names[i].word.p,
-                        names[i].word.n))
-        {
-            return names[i].name;
-        }
-    }
-
-    return LLM_FLOWISE_META;
-}
+static const llm_json_word_t  llm_flowise_names[] = {
+    { llm_str("token"), LLM_FLOWISE_TOKEN },
+    { llm_str("thinking"), LLM_FLOWISE_THINKING },
+    { llm_str("start"), LLM_FLOWISE_START },
+    { llm_str("end"), LLM_FLOWISE_END },
+    { llm_str("calledTools"), LLM_FLOWISE_CALLS },
+    { llm_str("sourceDocuments"), LLM_FLOWISE_SOURCES },
+    { llm_str("usageMetadata"), LLM_FLOWISE_USAGE },
+    { llm_str("error"), LLM_FLOWISE_ERROR },
+    { llm_str("abort"), LLM_FLOWISE_ABORT },
+    { { NULL, 0, 0 }, 0 }
+};
 
 
 llm_rc_t
@@ -255,13 +223,8 @@ llm_flowise_source(llm_flowise_frame_t *f, llm_json_t *j)
             continue;
         }
 
-        if (llm_json_is(&key, "url")) {
+        if (llm_json_is(&key, "source")) {
             f->ev.id = v;
-
-        } else if (llm_json_is(&key, "source")) {
-            if (f->ev.id.p == NULL) {
-                f->ev.id = v;
-            }
 
         } else if (llm_json_is(&key, "title")) {
             f->ev.name = v;
@@ -543,7 +506,7 @@ llm_flowise_token(llm_flowise_frame_t *f, llm_event_type_t type)
 
 /* Calls, documents, usage and extras: what comes once in an answer. */
 static llm_rc_t
-llm_flowise_rare(llm_flowise_frame_t *f, llm_flowise_name_t name)
+llm_flowise_rare(llm_flowise_frame_t *f, int name)
 {
     llm_rc_t     rc;
     llm_slice_t  raw;
@@ -574,10 +537,10 @@ llm_flowise_rare(llm_flowise_frame_t *f, llm_flowise_name_t name)
 static llm_rc_t
 llm_flowise_event(llm_flowise_frame_t *f)
 {
-    llm_rc_t            rc;
-    llm_flowise_name_t  name;
+    int       name;
+    llm_rc_t  rc;
 
-    name = llm_flowise_name(&f->event);
+    name = llm_json_find(llm_flowise_names, &f->event, LLM_FLOWISE_META);
 
     switch (name) {
 

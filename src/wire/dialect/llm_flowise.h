@@ -77,10 +77,6 @@ llm_rc_t llm_flowise_end(llm_flowise_frame_t *f);
 /* The JSON of a value as it stands in the frame. */
 llm_slice_t llm_flowise_raw(const llm_slice_t *v, llm_json_type_t type);
 
-/* Whether a name is one of a table's n. */
-int llm_flowise_in(const llm_slice_t *table, size_t n,
-    const llm_slice_t *name);
-
 llm_rc_t llm_flowise_decode_answer(llm_decoder_t *d, llm_frame_t *answer);
 
 void llm_flowise_encode(llm_encoder_t *e, void *state, const llm_event_t *ev);

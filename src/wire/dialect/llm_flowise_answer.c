@@ -22,14 +22,15 @@ typedef struct {
 
 
 /* Members of an answer that a stream has in its metadata event. */
-static const llm_slice_t  llm_flowise_metadata[] = {
-    llm_str("chatId"),
-    llm_str("chatMessageId"),
-    llm_str("question"),
-    llm_str("sessionId"),
-    llm_str("memoryType"),
-    llm_str("followUpPrompts"),
-    llm_str("flowVariables")
+static const llm_json_word_t  llm_flowise_metadata[] = {
+    { llm_str("chatId"), 1 },
+    { llm_str("chatMessageId"), 1 },
+    { llm_str("question"), 1 },
+    { llm_str("sessionId"), 1 },
+    { llm_str("memoryType"), 1 },
+    { llm_str("followUpPrompts"), 1 },
+    { llm_str("flowVariables"), 1 },
+    { { NULL, 0, 0 }, 0 }
 };
 
 
@@ -170,10 +171,7 @@ llm_flowise_answer_extras(llm_flowise_frame_t *f)
         if (llm_flowise_is_extra(&key)) {
             rc = llm_flowise_meta(f, &key, &raw);
 
-        } else if (llm_flowise_in(llm_flowise_metadata,
-                                  llm_flowise_count(llm_flowise_metadata),
-                                  &key))
-        {
+        } else if (llm_json_find(llm_flowise_metadata, &key, 0)) {
             rc = llm_flowise_gather(f->d, &key, &raw);
         }
     }

@@ -351,8 +351,6 @@ static llm_rc_t
 llm_flowise_read_member(llm_chat_t *c, llm_flowise_body_t *b,
     const llm_slice_t *key, const llm_slice_t *v, llm_json_type_t type)
 {
-    llm_slice_t  raw;
-
     if (llm_json_is(key, "question")) {
         b->asked = type == LLM_JSON_STRING;
 
@@ -389,9 +387,7 @@ llm_flowise_read_member(llm_chat_t *c, llm_flowise_body_t *b,
         return LLM_OK;
     }
 
-    raw = llm_flowise_raw(v, type);
-
-    return llm_chat_extra(c, key, &raw);
+    return llm_chat_extra(c, key, v);
 }
 
 

@@ -165,27 +165,37 @@ llm_flowise_write_call(llm_encoder_t *e, const llm_item_t *item)
 }
 
 
+/* Whether the arguments of a call are an object. */
+static int
+llm_flowise_is_whole(llm_encoder_t *e, const llm_item_t *item)
+{
+    int          whole;
+    llm_block_t  text;
+
+    whole = llm_read_arguments(e, &item->text, &text);
+    llm_block_free(&text, &e->alloc);
+
+    return whole;
+}
+
+
 /* Sets e->rc when the arguments of a call are no object: nothing of a frame
- * may be written that cannot be ended. */
+ * may be written that cannot be ended.  One that the limit cut is left out. */
 static void
 llm_flowise_check_calls(llm_encoder_t *e, const llm_choice_t *c)
 {
     size_t             i;
-    llm_block_t        text;
     const llm_item_t  *item;
 
     for (i = 0; i < llm_choice_nitems(c) && e->rc == LLM_OK; i++) {
         item = &llm_choice_items(c)[i];
 
-        if (item->type != LLM_EV_TOOL_CALL) {
-            continue;
-        }
-
-        if (!llm_read_arguments(e, &item->text, &text) && e->rc == LLM_OK) {
+        if (item->type == LLM_EV_TOOL_CALL
+            && c->finish != LLM_FINISH_LENGTH
+            && !llm_flowise_is_whole(e, item) && e->rc == LLM_OK)
+        {
             e->rc = LLM_INVALID;
         }
-
-        llm_block_free(&text, &e->alloc);
     }
 }
 
@@ -214,7 +224,9 @@ llm_flowise_write_items(llm_encoder_t *e, const llm_answer_t *a,
     for (i = 0; i < llm_choice_nitems(c); i++) {
         item = &llm_choice_items(c)[i];
 
-        if (item->type != type) {
+        if (item->type != type
+            || (type == LLM_EV_TOOL_CALL && !llm_flowise_is_whole(e, item)))
+        {
             continue;
         }
 
@@ -382,6 +394,13 @@ llm_flowise_encode(llm_encoder_t *e, void *state, const llm_event_t *ev)
 
     s = state;
 
+    if (ev->type == LLM_EV_ERROR) {
+        llm_flowise_frame_open(e->out, "error");
+        llm_flowise_write_message(e->out, ev->error);
+        llm_flowise_frame_close(e->out);
+        return;
+    }
+
     if (e->rc != LLM_OK) {
         return;
     }
@@ -416,6 +435,7 @@ llm_flowise_encode(llm_encoder_t *e, void *state, const llm_event_t *ev)
 
     case LLM_EV_FINISH:
         if (ev->choice == 0) {
+            llm_answer_event(e, &s->answer, ev);
             llm_flowise_flush(e, s);
         }
 
@@ -423,12 +443,6 @@ llm_flowise_encode(llm_encoder_t *e, void *state, const llm_event_t *ev)
 
     case LLM_EV_META:
         llm_flowise_extra(e, s, ev);
-        break;
-
-    case LLM_EV_ERROR:
-        llm_flowise_frame_open(e->out, "error");
-        llm_flowise_write_message(e->out, ev->error);
-        llm_flowise_frame_close(e->out);
         break;
 
     case LLM_EV_END:

@@ -354,12 +354,10 @@ llm_gemini_emit_usage(llm_gemini_chunk_t *c)
     llm_rc_t  rc;
 
     c->ev.choice = 0;
-    c->ev.raw = c->usage_raw;
     c->ev.usage = &c->usage;
 
     rc = llm_gemini_emit(c, LLM_EV_USAGE);
 
-    c->ev.raw = llm_slice_null;
     c->ev.usage = NULL;
 
     return rc;
@@ -392,13 +390,13 @@ llm_gemini_open(llm_gemini_chunk_t *c, llm_decoder_t *d, llm_frame_t *frame)
     c->frame = frame;
     c->emitted = 0;
     c->usage_said = 0;
+    c->ncounts = 0;
     c->id = llm_slice_null;
     c->model = llm_slice_null;
     c->created = llm_slice_null;
     c->candidates = llm_slice_null;
     c->feedback = llm_slice_null;
     c->error = llm_slice_null;
-    c->usage_raw = llm_slice_null;
 
     memset(&c->first, 0, sizeof(llm_gemini_candidate_t));
     memset(&c->ev, 0, sizeof(llm_event_t));
@@ -448,17 +446,22 @@ llm_gemini_emit_chunk(llm_gemini_chunk_t *c)
 }
 
 
-/* A chunk like the one before it, but for its text. */
+/* A chunk like one before it, but for its text and its counts. */
 static llm_rc_t
 llm_gemini_repeat(llm_decoder_t *d, llm_frame_t *frame,
-    const llm_slice_t *text)
+    const llm_slice_t *text, const int64_t *values)
 {
-    llm_event_t  ev;
+    llm_rc_t             rc;
+    unsigned             i;
+    llm_event_t          ev;
+    llm_usage_t          usage;
+    llm_gemini_state_t  *s;
 
+    s = d->state;
     memset(&ev, 0, sizeof(llm_event_t));
 
-    ev.type = d->repeat.type;
-    ev.choice = d->repeat.choice;
+    ev.type = s->repeat.type;
+    ev.choice = s->repeat.choice;
     ev.linesep = frame->linesep;
     ev.text = *text;
     ev.created = -1;
@@ -467,31 +470,57 @@ llm_gemini_repeat(llm_decoder_t *d, llm_frame_t *frame,
 
     frame->choices = 1;
 
+    rc = d->emit(d->ctx, &ev);
+
+    if (rc != LLM_OK || !s->usage_said) {
+        return rc;
+    }
+
+    for (i = 0; i < s->repeat.counts; i++) {
+        s->counts.n[s->which[i]] = values[i];
+    }
+
+    (void) llm_gemini_usage(&usage, &s->counts);
+
+    ev.type = LLM_EV_USAGE;
+    ev.choice = 0;
+    ev.text = llm_slice_null;
+    ev.usage = &usage;
+
     return d->emit(d->ctx, &ev);
 }
 
 
-/* Remembers a chunk that said nothing but one piece of text.  With counts
- * in it, as Google's own have (Vertex' have not), it will not come again. */
+/* Remembers a chunk that said nothing but one piece of text, and usage. */
 static void
 llm_gemini_learn(llm_gemini_chunk_t *c)
 {
+    llm_gemini_state_t            *s;
     const llm_gemini_candidate_t  *cd;
 
+    s = c->d->state;
     cd = &c->first;
 
-    if (c->emitted != 1 || c->frame->choices != 1 || c->usage_said
-        || c->feedback.p != NULL || c->error.p != NULL || cd->nparts != 1
-        || cd->first.text.n == 0 || cd->first.signature.n != 0
-        || cd->first.value.p != NULL || cd->first.call.p != NULL)
+    if (c->frame->choices != 1 || c->feedback.p != NULL
+        || c->error.p != NULL || cd->nparts != 1 || cd->first.text.n == 0
+        || cd->first.signature.n != 0 || cd->first.value.p != NULL
+        || cd->first.call.p != NULL || cd->finish.n != 0
+        || cd->grounding.p != NULL || cd->citation.p != NULL
+        || cd->logprobs.p != NULL)
     {
         return;
     }
 
+    c->ev.choice = cd->has_index ? cd->index : 0;
     c->ev.type = cd->first.thought ? LLM_EV_REASONING : LLM_EV_TEXT;
     c->ev.text = cd->first.text;
 
-    llm_repeat_learn(&c->d->repeat, &c->frame->data, &c->ev);
+    llm_repeat_counts_learn(&s->repeat, &c->frame->data, &c->ev, c->count,
+                            c->ncounts);
+
+    s->counts = c->counts;
+    s->usage_said = c->usage_said;
+    memcpy(s->which, c->which, sizeof(s->which));
 }
 
 
@@ -527,12 +556,16 @@ llm_gemini_odd(llm_gemini_chunk_t *c)
 static llm_rc_t
 llm_gemini_decode(llm_decoder_t *d, llm_frame_t *frame)
 {
-    llm_rc_t            rc;
-    llm_slice_t         text;
-    llm_gemini_chunk_t  c;
+    int64_t              values[LLM_REPEAT_COUNTS];
+    llm_rc_t             rc;
+    llm_slice_t          text;
+    llm_gemini_chunk_t   c;
+    llm_gemini_state_t  *s;
 
-    if (llm_repeat_match(&d->repeat, &frame->data, &text)) {
-        return llm_gemini_repeat(d, frame, &text);
+    s = d->state;
+
+    if (llm_repeat_counts_match(&s->repeat, &frame->data, &text, values)) {
+        return llm_gemini_repeat(d, frame, &text, values);
     }
 
     llm_gemini_open(&c, d, frame);
@@ -551,7 +584,7 @@ llm_gemini_decode(llm_decoder_t *d, llm_frame_t *frame)
 
     rc = llm_gemini_emit_chunk(&c);
 
-    if (rc == LLM_OK && !c.usage_said && d->started) {
+    if (rc == LLM_OK && d->started) {
         llm_gemini_learn(&c);
     }
 

@@ -13,6 +13,7 @@
 #include "llm_encode.h"
 #include "llm_error.h"
 #include "llm_json.h"
+#include "llm_repeat_counts.h"
 
 
 /* choices of which something is remembered; a larger index is none */
@@ -46,7 +47,7 @@ typedef enum {
     LLM_GEMINI_SIGNATURE,
     LLM_GEMINI_CALL,
     LLM_GEMINI_EXTRA,           /* a part of a kind that is kept as META */
-    LLM_GEMINI_PROMPT,
+    LLM_GEMINI_PROMPT,          /* the last ones: as LLM_GEMINI_N_PROMPT */
     LLM_GEMINI_OUTPUT,
     LLM_GEMINI_THOUGHTS,
     LLM_GEMINI_TOOL_USE,
@@ -75,11 +76,30 @@ typedef struct {
     llm_gemini_part_t   first;
 } llm_gemini_candidate_t;
 
+/* usageMetadata; -1: not said */
+enum {
+    LLM_GEMINI_N_PROMPT = 0,
+    LLM_GEMINI_N_OUTPUT,
+    LLM_GEMINI_N_THOUGHTS,
+    LLM_GEMINI_N_TOOL_USE,
+    LLM_GEMINI_N_CACHED,
+    LLM_GEMINI_N_TOTAL,
+    LLM_GEMINI_N
+};
+
+typedef struct {
+    int64_t         n[LLM_GEMINI_N];
+} llm_gemini_counts_t;
+
 typedef struct {
     llm_decoder_t           *d;
     llm_frame_t             *frame;
     unsigned                 emitted;   /* events of this candidate */
     unsigned                 usage_said;
+    unsigned                 ncounts;
+    llm_gemini_counts_t      counts;
+    llm_slice_t              count[LLM_REPEAT_COUNTS];  /* as written */
+    unsigned                 which[LLM_REPEAT_COUNTS];  /* of counts */
     llm_json_t               json;
     llm_slice_t              id;
     llm_slice_t              model;
@@ -87,7 +107,6 @@ typedef struct {
     llm_slice_t              candidates;
     llm_slice_t              feedback;
     llm_slice_t              error;
-    llm_slice_t              usage_raw;
     llm_usage_t              usage;
     llm_gemini_candidate_t   first;
     llm_event_t              ev;
@@ -111,8 +130,12 @@ typedef struct {
 } llm_gemini_choice_t;
 
 typedef struct {
-    llm_block_t         choices;    /* llm_gemini_choice_t, by index */
-    llm_block_t         cited;      /* uint64_t: hashes of what was cited */
+    llm_block_t           choices;  /* llm_gemini_choice_t, by index */
+    llm_block_t           cited;    /* uint64_t: hashes of what was cited */
+    llm_repeat_counts_t   repeat;   /* the last chunk of nothing but text */
+    llm_gemini_counts_t   counts;   /* its usage */
+    unsigned              which[LLM_REPEAT_COUNTS];
+    unsigned              usage_said;
 } llm_gemini_state_t;
 
 #define llm_gemini_choices(s)                                               \
@@ -126,6 +149,9 @@ int llm_gemini_is(const llm_slice_t *tok, const char *name);
 
 /* Reads c->json to its end; 0 when it is not one JSON object. */
 int llm_gemini_scan(llm_gemini_chunk_t *c);
+
+/* The usage that counts say; 0: none. */
+int llm_gemini_usage(llm_usage_t *u, const llm_gemini_counts_t *counts);
 
 /* Reads one candidate; j stands behind its brace.  0 when it is not
  * valid. */

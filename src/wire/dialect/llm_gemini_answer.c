@@ -344,11 +344,10 @@ llm_gemini_write_end(llm_out_t *out, const llm_choice_t *c)
 {
     llm_slice_t  word, items;
 
-    if (c->finished) {
-        word = llm_gemini_word(c);
-        llm_out_lit(out, ",\"finishReason\":");
-        llm_write_string(out, &word, 0);
-    }
+    word = c->finished ? llm_gemini_word(c) : llm_slice("STOP");
+
+    llm_out_lit(out, ",\"finishReason\":");
+    llm_write_string(out, &word, 0);
 
     llm_out_lit(out, ",\"index\":");
     llm_write_int(out, c->index);

@@ -104,7 +104,8 @@ llm_gemini_make_id(llm_gemini_chunk_t *c, unsigned index)
     out.ctx = NULL;
     out.failed = 0;
 
-    llm_write_id(&out, "call_", &c->id, 0, c->ev.choice << 16 | index);
+    llm_write_id(&out, "call_", c->id.n != 0 ? &c->id : &c->frame->data, 0,
+                 c->ev.choice << 16 | index);
 
     return llm_gemini_put(c, buf, (size_t) (out.pos - buf));
 }

@@ -441,64 +441,77 @@ llm_gemini_sum(int64_t a, int64_t b)
 
 
 /*
- * usageMetadata: the counts so far.  The prompt of Google's own tools is
- * input beside the prompt, thoughts are output beside the candidates'.
+ * The prompt of Google's own tools is input beside the prompt, thoughts are
+ * output beside the candidates'.
  */
-static int
-llm_gemini_usage(llm_gemini_chunk_t *c)
+int
+llm_gemini_usage(llm_usage_t *u, const llm_gemini_counts_t *counts)
 {
-    int64_t           n, prompt, tools, output, thoughts;
+    const int64_t  *n;
+
+    n = counts->n;
+    *u = llm_usage_none;
+
+    if (n[LLM_GEMINI_N_PROMPT] >= 0) {
+        u->input = llm_gemini_sum(n[LLM_GEMINI_N_PROMPT],
+                                  n[LLM_GEMINI_N_TOOL_USE]);
+    }
+
+    u->output = llm_gemini_sum(n[LLM_GEMINI_N_OUTPUT],
+                               n[LLM_GEMINI_N_THOUGHTS]);
+    u->reasoning = n[LLM_GEMINI_N_THOUGHTS];
+    u->cached = n[LLM_GEMINI_N_CACHED];
+    u->total = n[LLM_GEMINI_N_TOTAL];
+
+    return u->input >= 0 || u->output >= 0 || u->total >= 0;
+}
+
+
+/* usageMetadata: the counts so far. */
+static int
+llm_gemini_read_usage(llm_gemini_chunk_t *c)
+{
+    unsigned          i, at;
     llm_json_t       *j;
     llm_slice_t       v;
-    const llm_u8     *start;
     llm_json_type_t   type;
     llm_gemini_key_t  key;
 
     j = &c->json;
     type = llm_json_next(j);
-    start = j->start;
 
     if (type != LLM_JSON_OBJECT) {
         return type != LLM_JSON_ARRAY
                || llm_json_skip_rest(j, &v) != LLM_JSON_ERROR;
     }
 
-    c->usage = llm_usage_none;
-    prompt = tools = output = thoughts = -1;
+    c->ncounts = 0;
+
+    for (i = 0; i < LLM_GEMINI_N; i++) {
+        c->counts.n[i] = -1;
+    }
 
     while ((type = llm_json_next(j)) == LLM_JSON_KEY) {
         key = llm_gemini_key(&j->tok);
-        n = llm_json_value(j, &v) == LLM_JSON_NUMBER ? llm_json_uint(&v) : -1;
 
-        if (key == LLM_GEMINI_PROMPT) {
-            prompt = n;
-
-        } else if (key == LLM_GEMINI_OUTPUT) {
-            output = n;
-
-        } else if (key == LLM_GEMINI_TOTAL) {
-            c->usage.total = n;
-
-        } else if (key == LLM_GEMINI_THOUGHTS) {
-            thoughts = n;
-
-        } else if (key == LLM_GEMINI_TOOL_USE) {
-            tools = n;
-
-        } else if (key == LLM_GEMINI_CACHED) {
-            c->usage.cached = n;
+        if (llm_json_value(j, &v) != LLM_JSON_NUMBER
+            || key < LLM_GEMINI_PROMPT)
+        {
+            continue;
         }
+
+        at = key - LLM_GEMINI_PROMPT;
+        c->counts.n[at] = llm_json_uint(&v);
+
+        if (c->ncounts < LLM_REPEAT_COUNTS) {
+            c->count[c->ncounts] = v;
+            c->which[c->ncounts] = at;
+        }
+
+        c->ncounts++;
     }
 
-    c->usage.input = prompt < 0 ? -1 : llm_gemini_sum(prompt, tools);
-    c->usage.output = llm_gemini_sum(output, thoughts);
-    c->usage.reasoning = thoughts;
-
-    c->usage_said = c->usage.input >= 0 || c->usage.output >= 0
-                    || c->usage.total >= 0;
-
-    c->usage_raw.p = start;
-    c->usage_raw.n = (size_t) (j->p - start);
+    c->usage_said = llm_gemini_usage(&c->usage, &c->counts);
 
     return type == LLM_JSON_OBJECT_END;
 }
@@ -558,7 +571,7 @@ llm_gemini_scan(llm_gemini_chunk_t *c)
             }
 
         } else if (key == LLM_GEMINI_USAGE) {
-            if (!llm_gemini_usage(c)) {
+            if (!llm_gemini_read_usage(c)) {
                 return 0;
             }
 

@@ -261,12 +261,39 @@ llm_gemini_encode_call(llm_encoder_t *e, llm_gemini_stream_t *s,
 }
 
 
+/* The upstream's end is the end of what had no reason for it: here nothing
+ * else says that it was one. */
+static void
+llm_gemini_finish(llm_encoder_t *e, llm_gemini_stream_t *s)
+{
+    size_t        i;
+    llm_event_t   ev;
+
+    memset(&ev, 0, sizeof(llm_event_t));
+    ev.type = LLM_EV_FINISH;
+    ev.finish = LLM_FINISH_STOP;
+
+    if (llm_answer_nchoices(&s->a) == 0) {
+        llm_answer_event(e, &s->a, &ev);
+    }
+
+    for (i = 0; i < llm_answer_nchoices(&s->a) && e->rc == LLM_OK; i++) {
+        if (!llm_answer_choices(&s->a)[i].finished) {
+            ev.choice = llm_answer_choices(&s->a)[i].index;
+            llm_answer_event(e, &s->a, &ev);
+        }
+    }
+}
+
+
 static void
 llm_gemini_end(llm_encoder_t *e, llm_gemini_stream_t *s)
 {
     size_t         i;
     unsigned       n;
     llm_choice_t  *c;
+
+    llm_gemini_finish(e, s);
 
     for (i = 0; i < llm_answer_nchoices(&s->a); i++) {
         llm_gemini_calls(e, s, &llm_answer_choices(&s->a)[i]);

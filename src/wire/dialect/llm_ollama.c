@@ -544,6 +544,16 @@ llm_ollama_reason(const llm_ollama_line_t *l)
         return LLM_FINISH_LENGTH;
     }
 
+    /* not the server's own, but of gateways that speak for others */
+
+    if (llm_json_is(&l->reason, "content_filter")) {
+        return LLM_FINISH_CONTENT_FILTER;
+    }
+
+    if (llm_json_is(&l->reason, "error")) {
+        return LLM_FINISH_ERROR;
+    }
+
     return llm_ollama_idle(&l->reason) ? LLM_FINISH_STOP
                                        : LLM_FINISH_OTHER;
 }

@@ -323,8 +323,7 @@ static llm_rc_t
 llm_ollama_read_extra(llm_chat_t *c, const llm_slice_t *key,
     llm_json_type_t type, const llm_slice_t *v)
 {
-    llm_rc_t     rc;
-    llm_slice_t  raw;
+    llm_rc_t  rc;
 
     if (type == LLM_JSON_NULL || (type == LLM_JSON_STRING && v->n == 0)
         || (type == LLM_JSON_FALSE && llm_json_is(key, "raw")))
@@ -332,14 +331,7 @@ llm_ollama_read_extra(llm_chat_t *c, const llm_slice_t *key,
         return LLM_OK;
     }
 
-    raw = *v;
-
-    if (type == LLM_JSON_STRING) {
-        raw.p--;                /* with its quotes */
-        raw.n += 2;
-    }
-
-    rc = llm_chat_extra(c, key, &raw);
+    rc = llm_chat_extra(c, key, v);
 
     /* how the prompt is to be read: without it, it is another one */
 

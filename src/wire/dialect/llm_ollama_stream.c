@@ -156,6 +156,25 @@ llm_ollama_whole(llm_encoder_t *e, llm_ollama_stream_t *s,
 }
 
 
+/* Whether something of that call is held: its name came alone. */
+static int
+llm_ollama_held(const llm_ollama_stream_t *s, unsigned index)
+{
+    size_t               i;
+    const llm_choice_t  *c;
+
+    c = llm_answer_choice(&s->kept, 0);
+
+    for (i = 0; c != NULL && i < llm_choice_nitems(c); i++) {
+        if (llm_choice_items(c)[i].tool_index == index) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 /* Whether the call can be said, with its object in *text, which the caller
  * frees.  One that the limit cut is left out, any other is an error. */
 static int
@@ -323,7 +342,7 @@ llm_ollama_event(llm_encoder_t *e, llm_ollama_stream_t *s,
             break;
         }
 
-        if (ev->whole) {
+        if (ev->whole && !llm_ollama_held(s, ev->tool_index)) {
             llm_ollama_whole(e, s, ev);
 
         } else {
@@ -363,13 +382,13 @@ llm_ollama_encode_as(llm_encoder_t *e, void *state, const llm_event_t *ev,
 
     s = state;
 
-    if (ev->choice != 0 || e->rc != LLM_OK) {
-        return;
-    }
-
     if (ev->type == LLM_EV_ERROR) {
         llm_ollama_error_body(e->out, ev->error);
         llm_out_lit(e->out, "\n");
+        return;
+    }
+
+    if (ev->choice != 0 || e->rc != LLM_OK) {
         return;
     }
 
@@ -487,9 +506,15 @@ llm_ollama_answer(llm_encoder_t *e, const llm_answer_t *a, unsigned generate)
         llm_out_lit(out, "}");
     }
 
-    if (c != NULL && c->logprobs.n != 0) {
+    if (c != NULL && (c->logprobs.n != 0 || c->refused.n != 0)) {
         llm_out_lit(out, ",\"logprobs\":[");
         llm_write_gathered(out, &c->logprobs);
+
+        if (c->logprobs.n != 0 && c->refused.n != 0) {
+            llm_out_lit(out, ",");
+        }
+
+        llm_write_gathered(out, &c->refused);
         llm_out_lit(out, "]");
     }
 

@@ -15,6 +15,22 @@
 #define LLM_OPENAI_MILLISECONDS  INT64_C(100000000000)
 
 
+/* finish reasons, OpenAI's and those of others that speak its dialect */
+static const llm_json_word_t  llm_openai_words[] = {
+    { llm_str("stop"), LLM_FINISH_STOP },
+    { llm_str("length"), LLM_FINISH_LENGTH },
+    { llm_str("tool_calls"), LLM_FINISH_TOOL_CALLS },
+    { llm_str("content_filter"), LLM_FINISH_CONTENT_FILTER },
+    { llm_str("function_call"), LLM_FINISH_TOOL_CALLS },
+    { llm_str("error"), LLM_FINISH_ERROR },
+    { llm_str("insufficient_system_resource"), LLM_FINISH_ERROR },
+    { llm_str("eos"), LLM_FINISH_STOP },
+    { llm_str("eos_token"), LLM_FINISH_STOP },
+    { llm_str("model_length"), LLM_FINISH_LENGTH },
+    { { NULL, 0, 0 }, 0 }
+};
+
+
 static llm_rc_t
 llm_openai_start(llm_openai_chunk_t *c)
 {
@@ -40,46 +56,13 @@ llm_openai_start(llm_openai_chunk_t *c)
 }
 
 
-static llm_finish_t
-llm_openai_reason(const llm_slice_t *word)
-{
-    static const struct {
-        llm_slice_t   word;
-        llm_finish_t  finish;
-    } words[] = {
-        { llm_str("stop"), LLM_FINISH_STOP },
-        { llm_str("length"), LLM_FINISH_LENGTH },
-        { llm_str("tool_calls"), LLM_FINISH_TOOL_CALLS },
-        { llm_str("content_filter"), LLM_FINISH_CONTENT_FILTER },
-        { llm_str("function_call"), LLM_FINISH_TOOL_CALLS },
-        { llm_str("error"), LLM_FINISH_ERROR },
-        { llm_str("insufficient_system_resource"), LLM_FINISH_ERROR },
-        { llm_str("eos"), LLM_FINISH_STOP },
-        { llm_str("eos_token"), LLM_FINISH_STOP },
-        { llm_str("model_length"), LLM_FINISH_LENGTH }
-    };
-
-    size_t  i;
-
-    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (llm_json_eq(word, (const char *) words[i].word.p,
-                        words[i].word.n))
-        {
-            return words[i].finish;
-        }
-    }
-
-    return LLM_FINISH_OTHER;
-}
-
-
 static llm_rc_t
 llm_openai_emit_finish(llm_openai_chunk_t *c, const llm_slice_t *word)
 {
     llm_rc_t  rc;
 
     c->ev.text = *word;
-    c->ev.finish = llm_openai_reason(word);
+    c->ev.finish = llm_json_find(llm_openai_words, word, LLM_FINISH_OTHER);
 
     rc = llm_openai_emit(c, LLM_EV_FINISH);
 

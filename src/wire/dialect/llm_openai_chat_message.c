@@ -405,16 +405,12 @@ static llm_rc_t
 llm_openai_message_extras(llm_chat_t *c, const llm_openai_message_t *m)
 {
     llm_rc_t     rc;
-    llm_slice_t  name, raw;
+    llm_slice_t  name;
 
     if (m->name.n != 0) {
         name = llm_slice("messages[].name");
 
-        raw.p = m->name.p - 1;      /* with its quotes */
-        raw.n = m->name.n + 2;
-        raw.escaped = 0;
-
-        rc = llm_chat_extra(c, &name, &raw);
+        rc = llm_chat_extra(c, &name, &m->name);
         if (rc != LLM_OK) {
             return rc;
         }

@@ -45,27 +45,12 @@ llm_openai_lost_part(llm_chat_writer_t *w, const llm_part_t *part)
 
 
 static void
-llm_openai_put_data(llm_chat_writer_t *w, const llm_part_t *part)
-{
-    llm_slice_t  media;
-
-    media = llm_chat_media(part);
-
-    llm_out_lit(w->out, "\"data:");
-    llm_chat_splice(w, &media);
-    llm_out_lit(w->out, ";base64,");
-    llm_chat_splice(w, &part->data);
-    llm_out_lit(w->out, "\"");
-}
-
-
-static void
 llm_openai_put_image(llm_chat_writer_t *w, const llm_part_t *part)
 {
     llm_out_lit(w->out, "{\"type\":\"image_url\",\"image_url\":{\"url\":");
 
     if (part->data.p != NULL) {
-        llm_openai_put_data(w, part);
+        llm_chat_put_data(w, part);
 
     } else {
         llm_openai_put(w, &part->url);
@@ -100,7 +85,7 @@ llm_openai_put_file(llm_chat_writer_t *w, const llm_part_t *part)
 
     if (part->data.p != NULL) {
         llm_out_lit(w->out, "\"file_data\":");
-        llm_openai_put_data(w, part);
+        llm_chat_put_data(w, part);
         llm_out_lit(w->out, ",\"filename\":");
 
         if (part->name.n != 0) {
@@ -119,14 +104,22 @@ llm_openai_put_file(llm_chat_writer_t *w, const llm_part_t *part)
 }
 
 
-/* Whether a part of a user's message can be said. */
+/*
+ * Whether a part can be said; any: in a user's message, else only a text is.
+ * An empty text that is there for its signature is none.
+ */
 static int
-llm_openai_can(const llm_part_t *part)
+llm_openai_can(const llm_part_t *part, unsigned any)
 {
-    switch (part->type) {
+    if (part->type == LLM_PART_TEXT) {
+        return part->text.n != 0 || part->signature.n == 0;
+    }
 
-    case LLM_PART_TEXT:
-        return 1;
+    if (!any) {
+        return 0;
+    }
+
+    switch (part->type) {
 
     case LLM_PART_IMAGE:
         return part->url.p != NULL || part->data.p != NULL;
@@ -191,9 +184,7 @@ llm_openai_put_content(llm_chat_writer_t *w, const llm_chat_t *c, size_t i,
 
     for ( /* void */ ; i < end; i++) {
 
-        if (parts[i].type == LLM_PART_TEXT
-            || (any && llm_openai_can(&parts[i])))
-        {
+        if (llm_openai_can(&parts[i], any)) {
             at = n++ == 0 ? i : at;
 
         } else {
@@ -214,9 +205,7 @@ llm_openai_put_content(llm_chat_writer_t *w, const llm_chat_t *c, size_t i,
 
     for (i = at; i < end && n != 0; i++) {
 
-        if (parts[i].type != LLM_PART_TEXT
-            && !(any && llm_openai_can(&parts[i])))
-        {
+        if (!llm_openai_can(&parts[i], any)) {
             continue;
         }
 
@@ -442,16 +431,14 @@ static int
 llm_openai_says(const llm_chat_writer_t *w, const llm_chat_t *c, size_t i,
     size_t end, llm_role_t role)
 {
-    llm_part_type_t  type;
+    llm_part_type_t    type;
+    const llm_part_t  *part;
 
     for ( /* void */ ; i < end; i++) {
-        type = llm_chat_parts(c)[i].type;
+        part = &llm_chat_parts(c)[i];
+        type = part->type;
 
-        if (type == LLM_PART_TEXT) {
-            return 1;
-        }
-
-        if (role == LLM_ROLE_USER && llm_openai_can(&llm_chat_parts(c)[i])) {
+        if (llm_openai_can(part, role == LLM_ROLE_USER)) {
             return 1;
         }
 
@@ -459,9 +446,15 @@ llm_openai_says(const llm_chat_writer_t *w, const llm_chat_t *c, size_t i,
             continue;
         }
 
-        if (type == LLM_PART_REFUSAL || type == LLM_PART_TOOL_CALL
-            || (type == LLM_PART_REASONING
-                && (w->quirks & (LLM_QUIRK_REASONING | LLM_QUIRK_DETAILS))))
+        if (type == LLM_PART_TOOL_CALL
+            || (type == LLM_PART_REFUSAL && part->text.n != 0))
+        {
+            return 1;
+        }
+
+        if (type == LLM_PART_REASONING
+            && ((w->quirks & LLM_QUIRK_DETAILS)
+                || ((w->quirks & LLM_QUIRK_REASONING) && part->text.n != 0)))
         {
             return 1;
         }

@@ -30,25 +30,6 @@ typedef struct {
 } llm_openai_member_t;
 
 
-/* The bytes of a value in the body: a string's with its quotes. */
-static llm_rc_t
-llm_openai_extra(llm_chat_t *c, const llm_slice_t *name,
-    llm_json_type_t type, const llm_slice_t *v)
-{
-    llm_slice_t  raw;
-
-    raw = *v;
-    raw.escaped = 0;
-
-    if (type == LLM_JSON_STRING) {
-        raw.p--;
-        raw.n += 2;
-    }
-
-    return llm_chat_extra(c, name, &raw);
-}
-
-
 static llm_rc_t
 llm_openai_read_options(llm_openai_body_t *b, llm_json_type_t type,
     const llm_slice_t *v)
@@ -74,7 +55,7 @@ llm_openai_read_options(llm_openai_body_t *b, llm_json_type_t type,
         } else if (llm_json_is(&key, "include_obfuscation")) {
             name = llm_slice("stream_options.include_obfuscation");
 
-            if (llm_openai_extra(b->c, &name, t, &s) != LLM_OK) {
+            if (llm_chat_extra(b->c, &name, &s) != LLM_OK) {
                 return LLM_NOMEM;
             }
         }
@@ -278,8 +259,7 @@ llm_openai_read_member(llm_openai_body_t *b, const llm_slice_t *key,
     }
 
     if (m->name == NULL) {
-        return type == LLM_JSON_NULL ? LLM_OK
-                                     : llm_openai_extra(b->c, key, type, v);
+        return type == LLM_JSON_NULL ? LLM_OK : llm_chat_extra(b->c, key, v);
     }
 
     at = (llm_u8 *) b->c + m->at;

@@ -354,25 +354,6 @@ llm_openai_write_stream(llm_chat_writer_t *w)
 }
 
 
-/* The last of the extras of that name, or NULL. */
-static const llm_extra_t *
-llm_openai_find_extra(const llm_chat_t *c, const char *name)
-{
-    size_t              i;
-    const llm_extra_t  *e;
-
-    e = llm_chat_extras(c);
-
-    for (i = llm_chat_nextras(c); i != 0; i--) {
-        if (llm_json_eq(&e[i - 1].name, name, strlen(name))) {
-            return &e[i - 1];
-        }
-    }
-
-    return NULL;
-}
-
-
 /* What other dialects have at the top level under the same name. */
 static void
 llm_openai_write_extras(llm_chat_writer_t *w, const llm_chat_t *c)
@@ -381,10 +362,10 @@ llm_openai_write_extras(llm_chat_writer_t *w, const llm_chat_t *c)
     const llm_extra_t  *e;
 
     for (i = 0; llm_openai_extras[i] != NULL; i++) {
-        e = llm_openai_find_extra(c, llm_openai_extras[i]);
+        e = llm_chat_find_extra(c, llm_openai_extras[i]);
 
         if (e == NULL && strcmp(llm_openai_extras[i], "verbosity") == 0) {
-            e = llm_openai_find_extra(c, "text.verbosity");
+            e = llm_chat_find_extra(c, "text.verbosity");
         }
 
         if (e != NULL) {

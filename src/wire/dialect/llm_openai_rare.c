@@ -92,19 +92,21 @@ llm_openai_has_texts(const llm_slice_t *raw)
 }
 
 
-/* Both say the same text; that of the details stands beside its signature. */
+/*
+ * Both say the same text.  An answer may have several signed ones: there
+ * each stands beside its signature in the details.
+ */
 llm_rc_t
 llm_openai_emit_details(llm_openai_chunk_t *c, const llm_openai_choice_t *ch)
 {
     llm_rc_t  rc;
     unsigned  texts;
 
-    rc = LLM_OK;
-    texts = llm_openai_has_texts(&ch->details);
+    texts = ch->reasoning.n == 0
+            || (c->answer && llm_openai_has_texts(&ch->details));
 
-    if (!texts) {
-        rc = llm_openai_text(c, LLM_EV_REASONING, &ch->reasoning);
-    }
+    rc = texts ? LLM_OK
+               : llm_openai_text(c, LLM_EV_REASONING, &ch->reasoning);
 
     return rc == LLM_OK ? llm_openai_texts(c, &ch->details, texts) : rc;
 }

@@ -57,6 +57,7 @@ typedef struct {
     uint32_t              thoughts;
     uint32_t              summaries;
     unsigned              citations;
+    unsigned              counted;  /* tool_index is set */
     unsigned              named;    /* a call's name and id were said */
     unsigned              args;     /* some of its arguments were */
     unsigned              logprobs;

@@ -67,11 +67,7 @@ llm_responses_call(llm_responses_frame_t *f, llm_responses_seen_t *seen,
 
     s = f->d->state;
     f->frame->choices = 1;
-
-    if (seen->kind != LLM_RESPONSES_CALL) {
-        seen->kind = LLM_RESPONSES_CALL;
-        seen->tool_index = s->calls++;
-    }
+    seen->kind = LLM_RESPONSES_CALL;
 
     if (!seen->named && name != NULL && (id->n != 0 || name->n != 0)) {
         seen->named = 1;
@@ -79,7 +75,6 @@ llm_responses_call(llm_responses_frame_t *f, llm_responses_seen_t *seen,
         f->ev.name = *name;
     }
 
-    f->ev.tool_index = seen->tool_index;
     f->ev.text = (llm_slice_t) { (const llm_u8 *) "", 0, 1 };
 
     if (args != NULL && args->n != 0) {
@@ -87,8 +82,21 @@ llm_responses_call(llm_responses_frame_t *f, llm_responses_seen_t *seen,
         f->ev.text = *args;
     }
 
-    rc = f->ev.id.p != NULL || f->ev.name.p != NULL || f->ev.text.n != 0
-         ? llm_responses_emit(f, LLM_EV_TOOL_CALL) : LLM_OK;
+    if (f->ev.id.p == NULL && f->ev.name.p == NULL && f->ev.text.n == 0) {
+        f->ev.text = llm_slice_null;
+        return LLM_OK;
+    }
+
+    /* calls are counted as they are said */
+
+    if (!seen->counted) {
+        seen->counted = 1;
+        seen->tool_index = s->calls++;
+    }
+
+    f->ev.tool_index = seen->tool_index;
+
+    rc = llm_responses_emit(f, LLM_EV_TOOL_CALL);
 
     f->ev.id = llm_slice_null;
     f->ev.name = llm_slice_null;

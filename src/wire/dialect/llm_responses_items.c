@@ -18,21 +18,6 @@ llm_responses_put(llm_chat_writer_t *w, const llm_slice_t *s)
 }
 
 
-static void
-llm_responses_put_data(llm_chat_writer_t *w, const llm_part_t *part)
-{
-    llm_slice_t  media;
-
-    media = llm_chat_media(part);
-
-    llm_out_lit(w->out, "\"data:");
-    llm_chat_splice(w, &media);
-    llm_out_lit(w->out, ";base64,");
-    llm_chat_splice(w, &part->data);
-    llm_out_lit(w->out, "\"");
-}
-
-
 /* Whether a part of a user's message, or of a result, can be said. */
 static int
 llm_responses_can(const llm_part_t *part)
@@ -91,7 +76,7 @@ llm_responses_put_image(llm_chat_writer_t *w, const llm_part_t *part)
     llm_out_lit(w->out, "{\"type\":\"input_image\",\"image_url\":");
 
     if (part->data.n != 0) {
-        llm_responses_put_data(w, part);
+        llm_chat_put_data(w, part);
 
     } else {
         llm_responses_put(w, &part->url);
@@ -123,7 +108,7 @@ llm_responses_put_file(llm_chat_writer_t *w, const llm_part_t *part)
         llm_out_lit(w->out, "\"filename\":");
         llm_responses_put(w, &name);
         llm_out_lit(w->out, ",\"file_data\":");
-        llm_responses_put_data(w, part);
+        llm_chat_put_data(w, part);
 
     } else if (part->url.n != 0) {
         llm_out_lit(w->out, "\"file_url\":");

@@ -15,27 +15,18 @@ typedef struct {
 } llm_responses_body_t;
 
 
-/* The bytes of a value in the body: a string's with its quotes. */
+/* A member without a place of its own; meaning: see llm_extra_t. */
 static llm_rc_t
 llm_responses_extra(llm_chat_t *c, const llm_slice_t *name,
     llm_json_type_t type, const llm_slice_t *v, unsigned meaning)
 {
-    llm_rc_t     rc;
-    llm_slice_t  raw;
+    llm_rc_t  rc;
 
     if (type == LLM_JSON_NULL) {
         return LLM_OK;
     }
 
-    raw = *v;
-    raw.escaped = 0;
-
-    if (type == LLM_JSON_STRING) {
-        raw.p--;
-        raw.n += 2;
-    }
-
-    rc = llm_chat_extra(c, name, &raw);
+    rc = llm_chat_extra(c, name, v);
 
     if (rc == LLM_OK) {
         llm_chat_extras(c)[llm_chat_nextras(c) - 1].meaning = meaning;

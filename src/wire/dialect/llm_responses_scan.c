@@ -328,10 +328,7 @@ llm_responses_object(llm_responses_object_t *r, const llm_slice_t *raw,
 llm_responses_type_t
 llm_responses_type(const llm_slice_t *word)
 {
-    static const struct {
-        llm_slice_t           word;
-        llm_responses_type_t  type;
-    } types[] = {
+    static const llm_json_word_t  types[] = {
         { llm_str("response.output_text.delta"), LLM_RESPONSES_TEXT_DELTA },
         { llm_str("response.function_call_arguments.delta"),
           LLM_RESPONSES_ARGS_DELTA },
@@ -365,20 +362,12 @@ llm_responses_type(const llm_slice_t *word)
         { llm_str("response.incomplete"), LLM_RESPONSES_INCOMPLETE },
         { llm_str("response.failed"), LLM_RESPONSES_FAILED },
         { llm_str("response.cancelled"), LLM_RESPONSES_FAILED },
-        { llm_str("error"), LLM_RESPONSES_ERROR }
+        { llm_str("error"), LLM_RESPONSES_ERROR },
+        { { NULL, 0, 0 }, 0 }
     };
 
-    size_t  i;
-
-    for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        if (llm_json_eq(word, (const char *) types[i].word.p,
-                        types[i].word.n))
-        {
-            return types[i].type;
-        }
-    }
-
-    return LLM_RESPONSES_UNKNOWN;
+    return (llm_responses_type_t) llm_json_find(types, word,
+                                                LLM_RESPONSES_UNKNOWN);
 }
 
 

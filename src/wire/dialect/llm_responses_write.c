@@ -46,25 +46,6 @@ llm_responses_put_bool(llm_chat_writer_t *w, const char *before, int flag)
 }
 
 
-/* The last of the extras of that name, or NULL. */
-static const llm_extra_t *
-llm_responses_find(const llm_chat_t *c, const char *name)
-{
-    size_t              i;
-    const llm_extra_t  *e;
-
-    e = llm_chat_extras(c);
-
-    for (i = llm_chat_nextras(c); i != 0; i--) {
-        if (llm_json_eq(&e[i - 1].name, name, strlen(name))) {
-            return &e[i - 1];
-        }
-    }
-
-    return NULL;
-}
-
-
 /* The system's texts that the request begins with; returns where they end. */
 static size_t
 llm_responses_write_instructions(llm_chat_writer_t *w, const llm_chat_t *c)
@@ -124,7 +105,9 @@ llm_responses_write_tool(llm_chat_writer_t *w, const llm_tool_t *tool)
 }
 
 
-static void
+/* "tools"; those that another provider runs itself are lost.  0: there is
+ * none left to choose from. */
+static int
 llm_responses_write_tools(llm_chat_writer_t *w, const llm_chat_t *c)
 {
     size_t             i, n;
@@ -140,12 +123,16 @@ llm_responses_write_tools(llm_chat_writer_t *w, const llm_chat_t *c)
             n++;
 
         } else {
-            llm_chat_lost(w, "tools", 1);
+            llm_chat_lost(w, "tools[].type", 1);
         }
     }
 
-    if (n == 0 || !llm_chat_member(w, "tools")) {
-        return;
+    if (n == 0) {
+        return 0;
+    }
+
+    if (!llm_chat_member(w, "tools")) {
+        return 1;
     }
 
     llm_out_lit(w->out, "[");
@@ -158,6 +145,8 @@ llm_responses_write_tools(llm_chat_writer_t *w, const llm_chat_t *c)
     }
 
     llm_out_lit(w->out, "]");
+
+    return 1;
 }
 
 
@@ -232,10 +221,10 @@ llm_responses_write_text_options(llm_chat_writer_t *w, const llm_chat_t *c)
 {
     const llm_extra_t  *verbosity;
 
-    verbosity = llm_responses_find(c, "text.verbosity");
+    verbosity = llm_chat_find_extra(c, "text.verbosity");
 
     if (verbosity == NULL) {
-        verbosity = llm_responses_find(c, "verbosity");
+        verbosity = llm_chat_find_extra(c, "verbosity");
     }
 
     if ((c->format == LLM_FORMAT_UNSAID && verbosity == NULL)
@@ -309,7 +298,7 @@ llm_responses_write_sampling(llm_chat_writer_t *w, const llm_chat_t *c)
     llm_chat_raw(w, "top_p", &c->top_p);
     llm_chat_raw(w, "top_logprobs", &c->top_logprobs);
 
-    include = llm_responses_find(c, "include");
+    include = llm_chat_find_extra(c, "include");
 
     if (include != NULL) {
         llm_chat_raw(w, "include", &include->raw);
@@ -333,7 +322,7 @@ llm_responses_write_stream(llm_chat_writer_t *w, const llm_chat_t *c)
         llm_out_lit(w->out, "true");
     }
 
-    e = llm_responses_find(c, "stream_options.include_obfuscation");
+    e = llm_chat_find_extra(c, "stream_options.include_obfuscation");
 
     if (e != NULL && llm_chat_member(w, "stream_options")) {
         llm_out_lit(w->out, "{\"include_obfuscation\":");
@@ -398,12 +387,15 @@ llm_responses_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
     llm_responses_write_stream(w, c);
     llm_responses_write_sampling(w, c);
     llm_responses_write_reasoning(w, c);
-    llm_responses_write_tools(w, c);
-    llm_responses_write_choice(w, c);
 
-    if (c->parallel_tools != -1 && llm_chat_member(w, "parallel_tool_calls"))
-    {
-        llm_responses_put_bool(w, "", c->parallel_tools);
+    if (llm_responses_write_tools(w, c)) {
+        llm_responses_write_choice(w, c);
+
+        if (c->parallel_tools != -1
+            && llm_chat_member(w, "parallel_tool_calls"))
+        {
+            llm_responses_put_bool(w, "", c->parallel_tools);
+        }
     }
 
     llm_responses_write_text_options(w, c);
@@ -411,7 +403,7 @@ llm_responses_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
     llm_chat_raw(w, "metadata", &c->metadata);
 
     for (i = 0; llm_responses_extras[i] != NULL; i++) {
-        e = llm_responses_find(c, llm_responses_extras[i]);
+        e = llm_chat_find_extra(c, llm_responses_extras[i]);
 
         if (e != NULL) {
             llm_chat_raw(w, llm_responses_extras[i], &e->raw);
