@@ -113,7 +113,6 @@ ngx_llm_stream_create_loc_conf(ngx_conf_t *cf)
     conf->upstream.ignore_client_abort = NGX_CONF_UNSET;
     conf->upstream.hide_headers = NGX_CONF_UNSET_PTR;
     conf->upstream.pass_headers = NGX_CONF_UNSET_PTR;
-
     ngx_llm_stream_unset_ssl(conf);
 
     conf->model = NGX_CONF_UNSET_PTR;

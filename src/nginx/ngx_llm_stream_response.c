@@ -21,6 +21,7 @@ static llm_fault_t ngx_llm_stream_classify(ngx_llm_stream_ctx_t *ctx,
     ngx_uint_t *answer, llm_framing_t *framing);
 static llm_fault_t ngx_llm_stream_by_type(ngx_llm_stream_ctx_t *ctx,
     ngx_uint_t *answer, llm_framing_t *framing);
+static ngx_uint_t ngx_llm_stream_is_lines(ngx_str_t *type);
 static ngx_int_t ngx_llm_stream_error_response(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_init_flow(ngx_llm_stream_ctx_t *ctx,
     ngx_uint_t answer, llm_framing_t framing);
@@ -111,12 +112,6 @@ ngx_llm_stream_by_type(ngx_llm_stream_ctx_t *ctx, ngx_uint_t *answer,
 {
     u_char     *p, *last;
     ngx_str_t   type, *t;
-    ngx_uint_t  i;
-
-    static ngx_str_t  lines[] = {
-        ngx_string("application/x-ndjson"), ngx_string("application/ndjson"),
-        ngx_string("application/jsonl"), ngx_string("application/stream+json")
-    };
 
     t = &ctx->a.content_type;
     last = t->data + t->len;
@@ -147,13 +142,10 @@ ngx_llm_stream_by_type(ngx_llm_stream_ctx_t *ctx, ngx_uint_t *answer,
         return LLM_FAULT_NONE;
     }
 
-    for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-        if (type.len == lines[i].len
-            && ngx_memcmp(type.data, lines[i].data, type.len) == 0
-            && ctx->conf->dialect->framing == LLM_FRAMING_NDJSON)
-        {
-            return LLM_FAULT_NONE;
-        }
+    if (ctx->conf->dialect->framing == LLM_FRAMING_NDJSON
+        && ngx_llm_stream_is_lines(&type))
+    {
+        return LLM_FAULT_NONE;
     }
 
     if (!ngx_llm_stream_type_is(&type, "text/event-stream")) {
@@ -172,6 +164,30 @@ ngx_llm_stream_by_type(ngx_llm_stream_ctx_t *ctx, ngx_uint_t *answer,
     }
 
     return LLM_FAULT_NONE;
+}
+
+
+/* The names that JSON lines go by. */
+
+static ngx_uint_t
+ngx_llm_stream_is_lines(ngx_str_t *type)
+{
+    ngx_uint_t  i;
+
+    static ngx_str_t  names[] = {
+        ngx_string("application/x-ndjson"), ngx_string("application/ndjson"),
+        ngx_string("application/jsonl"), ngx_string("application/stream+json")
+    };
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (type->len == names[i].len
+            && ngx_memcmp(type->data, names[i].data, type->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
