@@ -27,7 +27,7 @@ MODULES_PATH ?= $(shell $(NGINX) -V 2>&1 \
 	| sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
 
 .PHONY: all module mock deps help install clean demo lint
-.PHONY: check check-deep bench-ir fuzz matrix
+.PHONY: check check-deep bench-ir fuzz matrix versions
 
 all: module mock
 
@@ -40,7 +40,8 @@ help:
 	@echo 'make check-deep  valgrind, sanitizers, fuzzing, cost gates'
 	@echo 'make bench-ir    instructions and system calls per event'
 	@echo 'make fuzz TIME=1h  every fuzz target for that long together'
-	@echo 'make matrix NGINX_SRCS="dir dir"  build against several nginx'
+	@echo 'make matrix      every upstream dialect to every client dialect'
+	@echo 'make versions NGINX_SRCS="dir dir"  build against several nginx'
 	@echo 'make lint        style and static checks'
 	@echo 'make install     copy the module to nginx'"'"'s modules folder'
 	@echo 'make clean       remove $(BUILD)/'
@@ -88,7 +89,10 @@ fuzz:
 	@util/fuzz '$(or $(TIME),6m)'
 
 matrix:
-	@util/matrix $(NGINX_SRCS)
+	@util/matrix
+
+versions:
+	@util/versions $(NGINX_SRCS)
 
 lint:
 	@util/lint

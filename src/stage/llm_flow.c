@@ -21,7 +21,13 @@ llm_flow_answer_event(llm_encoder_t *e, void *state, const llm_event_t *ev)
     f = state;
 
     if (ev->type != LLM_EV_END) {
-        llm_answer_event(e, &f->answer, ev);
+
+        /* what the client is never told is not kept */
+
+        if (ev->choice == 0 || f->conf.client->choices) {
+            llm_answer_event(e, &f->answer, ev);
+        }
+
         return;
     }
 
@@ -221,7 +227,11 @@ llm_flow_end(llm_flow_t *f)
 
     if (f->passing) {
         last = &f->conf.client->terminator;
-        llm_out(f->out, last->p, last->n);
+
+        if (last->n != 0) {
+            llm_out(f->out, last->p, last->n);
+        }
+
         llm_frame_end(&f->encoder);
 
         return llm_flow_check(f);

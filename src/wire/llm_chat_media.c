@@ -21,10 +21,21 @@ llm_chat_media(const llm_part_t *part)
         { llm_str("JVBERi0"), llm_str("application/pdf") }
     };
 
-    size_t  i;
+    size_t       i;
+    llm_slice_t  media;
 
-    if (part->media.n != 0) {
-        return part->media;
+    /* without parameters, and without what would end it in a data URL */
+
+    media = part->media;
+
+    for (i = 0; i < media.n; i++) {
+        if (media.p[i] == ';' || media.p[i] == ',') {
+            media.n = i;
+        }
+    }
+
+    if (media.n != 0) {
+        return media;
     }
 
     for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {

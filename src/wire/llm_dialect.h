@@ -71,6 +71,8 @@ struct llm_dialect_s {
     llm_framing_t   framing;        /* of a stream, both sides */
     unsigned        array;          /* application/json is ARRAY framing,
                                        whatever was asked: Gemini */
+    unsigned        choices;        /* an answer can have several; else only
+                                       choice 0 is said */
     llm_slice_t     stream_type;    /* Content-Type of a stream */
     llm_slice_t     answer_type;    /* Content-Type of one answer, errors */
 

@@ -134,10 +134,15 @@ json_t *matrix_project(const json_t *said, const matrix_side_t *side,
 size_t matrix_compare(const json_t *expect, const json_t *got,
     unsigned whole, char **differ);
 
-/* Whether a stream has the form that the dialect's own SDK reads; NULL, or
- * what is wrong.  same: it was passed on, with the upstream's mistakes. */
+/* Whether a stream that was written anew has the form that the dialect's own
+ * SDK reads; NULL, or what is wrong. */
 char *matrix_strict(const matrix_side_t *side, const matrix_run_t *r,
-    unsigned same, size_t *checks);
+    size_t *checks);
+char *matrix_strict_responses(const matrix_side_t *side,
+    const matrix_run_t *r, size_t *checks);
+
+/* All frames of a stream, given to side->read, which adds to "frames". */
+json_t *matrix_frames(const matrix_side_t *side, const char *p, size_t n);
 
 
 /* For the readers. */
@@ -163,6 +168,9 @@ void said_once(json_t *said, const char *member, const json_t *text);
 void said_error(json_t *said, const json_t *message);
 void said_done(json_t *said);
 int said_over(const json_t *said);
+
+/* Whether two texts are the same when halves of pairs are joined. */
+int said_same(const char *a, const char *b);
 
 /* A member, or NULL for null too. */
 json_t *at(const json_t *o, const char *member);

@@ -174,6 +174,10 @@ project_finish(json_t *all, json_t *choice, const matrix_side_t *side)
     plain = strcmp(finish, "stop") == 0 || strcmp(finish, "tool_calls") == 0;
     refused = at(choice, "refusal") != NULL;
 
+    /* a response that is over is completed, whatever it was called */
+
+    plain |= side->dialect == &llm_dialect_responses && !is_known(finish);
+
     if (side->dialect == &llm_dialect_flowise) {
         json_object_set_new(choice, "finish",
                             json_string(at(choice, "calls") != NULL
@@ -261,13 +265,6 @@ project_choice(json_t *all, json_t *choice, const matrix_side_t *side,
         json_object_set(choice, "withheld", at(choice, "sealed"));
     }
 
-    if (!(says & MATRIX_SAYS_WITHHELD)) {
-        seal(choice, "signature");
-
-    } else if (!(says & MATRIX_SAYS_SIGNATURE)) {
-        seal(choice, "withheld");
-    }
-
     if (!(says & MATRIX_SAYS_REFUSAL)) {
         join_lists(choice, "logprobs", "refused");
 
@@ -278,6 +275,14 @@ project_choice(json_t *all, json_t *choice, const matrix_side_t *side,
     drop_unless(says & MATRIX_SAYS_REASONING, choice, "reasoning");
     drop_unless(says & MATRIX_SAYS_WITHHELD, choice, "withheld");
     drop_unless(says & MATRIX_SAYS_SIGNATURE, choice, "signature");
+
+    if (!(says & MATRIX_SAYS_WITHHELD)) {
+        seal(choice, "signature");
+
+    } else if (!(says & MATRIX_SAYS_SIGNATURE)) {
+        seal(choice, "withheld");
+    }
+
     drop_unless(says & MATRIX_SAYS_CALLS, choice, "calls");
     drop_unless(says & MATRIX_SAYS_LOGPROBS, choice, "logprobs");
     drop_unless(says & MATRIX_SAYS_CITATIONS, choice, "citations");

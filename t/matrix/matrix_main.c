@@ -96,6 +96,13 @@ static unsigned     details;
 static unsigned     max_details = DETAILS;
 
 
+/* fixtures that no reader can agree about: only their cuts and what stands
+ * in t/golden are checked */
+static const char *const  hostile[] = {
+    "type-confusion", "invalid-utf8", "not-json"
+};
+
+
 static const matrix_side_t *
 side_of(const char *name)
 {
@@ -207,6 +214,35 @@ heard(const matrix_case_t *c, const matrix_run_t *r)
 }
 
 
+/* What goes on as it came is not put into words anew. */
+static int
+is_passed(const matrix_case_t *c)
+{
+    return c->from->dialect == c->to->dialect
+           && c->answer_in == c->answer_out
+           && (c->answer_out || c->from->framing == c->to->framing);
+}
+
+
+static json_t *
+expected(const matrix_case_t *c, const json_t *said)
+{
+    json_t  *all;
+
+    if (!is_passed(c)) {
+        return matrix_project(said, c->to, c->answer_out);
+    }
+
+    all = json_deep_copy(said);
+
+    if (strcmp(word(all, "outcome"), "cut") == 0) {
+        json_object_set_new(all, "outcome", json_string("error"));
+    }
+
+    return all;
+}
+
+
 /* The same through the dialect of `c`, whose output `r` is. */
 static void
 round_trip(const file_t *file, const matrix_case_t *c,
@@ -230,7 +266,7 @@ round_trip(const file_t *file, const matrix_case_t *c,
 
         matrix_run(&second, &on, r->p, r->n, NULL, 0);
 
-        expect = matrix_project(said, on.to, on.answer_out);
+        expect = expected(&on, said);
         got = heard(&on, &second);
         n = matrix_compare(expect, got, !on.answer_out, &differ);
 
@@ -328,14 +364,13 @@ check_case(const file_t *file, const matrix_case_t *c, const char *p,
     count(c, file, 1, r.leaked != 0 ? matrix_say("%zu blocks leaked",
                                                  r.leaked) : NULL, "");
 
-    if (!c->answer_out) {
-        differ = matrix_strict(c->to, &r, c->from->dialect
-                                          == c->to->dialect, &checks);
+    if (!c->answer_out && !is_passed(c)) {
+        differ = matrix_strict(c->to, &r, &checks);
         count(c, file, checks, differ, "");
     }
 
     if (said != NULL && at(said, "unread") == NULL) {
-        expect = matrix_project(said, c->to, c->answer_out);
+        expect = expected(c, said);
         got = heard(c, &r);
         checks = matrix_compare(expect, got, !c->answer_out, &differ);
         count(c, file, checks, differ, "");
@@ -376,6 +411,12 @@ check_file(const file_t *file)
 
     said = matrix_read(file->side, p, n, file->answer);
     matrix_carried(said, file->side, file->answer);
+
+    for (i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {
+        if (strstr(file->name, hostile[i]) != NULL) {
+            json_object_set_new(said, "unread", json_true());
+        }
+    }
 
     for (i = 0; i < 2 * matrix_nsides; i++) {
         c.from = file->side;

@@ -271,6 +271,27 @@ read_cohere_end(json_t *said, const json_t *delta)
 }
 
 
+/* Log probabilities: of a text that may be several tokens, then they cannot
+ * be told apart. */
+static void
+read_cohere_logprobs(json_t *said, const json_t *probs)
+{
+    size_t   k;
+    json_t  *one;
+
+    if (json_array_size(at(probs, "logprobs")) == 1
+        && json_is_string(at(probs, "text")))
+    {
+        said_logprob(said, 0, "logprobs", at(probs, "text"),
+                     json_array_get(at(probs, "logprobs"), 0));
+    }
+
+    json_array_foreach(probs, k, one) {
+        read_cohere_logprobs(said, one);
+    }
+}
+
+
 static void
 read_cohere_call(json_t *said, const json_t *index, const json_t *call)
 {
@@ -282,12 +303,30 @@ read_cohere_call(json_t *said, const json_t *index, const json_t *call)
 }
 
 
+/* Its first source that is a document. */
+static void
+read_cohere_citation(json_t *said, const json_t *citation)
+{
+    size_t   k;
+    json_t  *source, *url;
+
+    json_array_foreach(at(citation, "sources"), k, source) {
+        url = at(at(source, "document"), "url");
+
+        if (url != NULL) {
+            said_citation(said, 0, url);
+            return;
+        }
+    }
+}
+
+
 /* The message of a delta, or of an answer. */
 static void
 read_cohere_message(json_t *said, const json_t *index, const json_t *m)
 {
     size_t   k;
-    json_t  *one, *calls, *i, *source;
+    json_t  *one, *calls, *i;
 
     said_add(said, 0, "reasoning", at(m, "tool_plan"));
     said_add(said, 0, "reasoning", at(at(m, "content"), "thinking"));
@@ -311,12 +350,10 @@ read_cohere_message(json_t *said, const json_t *index, const json_t *m)
     }
 
     json_array_foreach(at(m, "citations"), k, one) {
-        source = json_array_get(at(one, "sources"), 0);
-        said_citation(said, 0, at(at(source, "document"), "url"));
+        read_cohere_citation(said, one);
     }
 
-    source = json_array_get(at(at(m, "citations"), "sources"), 0);
-    said_citation(said, 0, at(at(source, "document"), "url"));
+    read_cohere_citation(said, at(m, "citations"));
 }
 
 
@@ -344,6 +381,7 @@ matrix_read_cohere(json_t *said, const matrix_frame_t *f)
     } else if (f->answer) {
         said_once(said, "id", at(f->doc, "id"));
         read_cohere_message(said, NULL, at(f->doc, "message"));
+        read_cohere_logprobs(said, at(f->doc, "logprobs"));
         read_cohere_end(said, f->doc);
 
         if (!said_over(said)) {
@@ -361,5 +399,6 @@ matrix_read_cohere(json_t *said, const matrix_frame_t *f)
         said_once(said, "id", at(f->doc, "id"));
         read_cohere_message(said, at(f->doc, "index"),
                             at(at(f->doc, "delta"), "message"));
+        read_cohere_logprobs(said, at(f->doc, "logprobs"));
     }
 }

@@ -83,11 +83,13 @@ set_path(json_t *o, const char *path, json_t *v)
     const char  *p;
 
     for (p = path + (*path == '$'); *p != '\0'; o = next) {
-        index = *p == '[';
+        index = *p == '[' && p[1] != '\'';
         p += *p == '.' || *p == '[';
-        n = strcspn(p, ".[]");
+        p += *p == '\'';
+        n = strcspn(p, ".[]'");
         (void) snprintf(name, sizeof(name), "%.*s", (int) n, p);
         p += n;
+        p += *p == '\'';
         p += *p == ']';
         last = *p == '\0';
 
@@ -173,6 +175,28 @@ read_partial(json_t *said, json_int_t i, const json_t *call)
 }
 
 
+/* The choice has finished: a call that was to go on was cut, unless it stops
+ * as it should. */
+static void
+close_partial(json_t *said, json_int_t i, const char *reason)
+{
+    char     open[32];
+    json_t  *state, *args;
+
+    state = json_object_get(said, "state");
+    (void) snprintf(open, sizeof(open), "open%d", (int) i);
+
+    if (at(state, open) != NULL && strcmp(reason, "STOP") != 0) {
+        args = json_object();
+        json_object_set_new(args, "broken", json_true());
+        said_call_object(said_call(said, i, word(state, open)), args);
+        json_decref(args);
+    }
+
+    json_object_del(state, open);
+}
+
+
 static void
 read_call(json_t *said, json_int_t i, const json_t *call)
 {
@@ -186,6 +210,12 @@ read_call(json_t *said, json_int_t i, const json_t *call)
             && at(call, "name") == NULL))
     {
         read_partial(said, i, call);
+        return;
+    }
+
+    /* the end of one that was closed before */
+
+    if (json_object_size(call) == 0) {
         return;
     }
 
@@ -205,10 +235,6 @@ read_part(json_t *said, json_int_t i, const json_t *part)
 
     call = get(part, "functionCall");
 
-    if (call == NULL) {
-        call = get(part, "function_call");
-    }
-
     if (call != NULL) {
         read_call(said, i, call);
 
@@ -225,9 +251,14 @@ read_part(json_t *said, json_int_t i, const json_t *part)
 static void
 read_candidate(json_t *said, size_t k, const json_t *candidate)
 {
-    size_t       m;
+    size_t       m, s;
     json_t      *one;
     json_int_t   i;
+    const char  *reason;
+
+    static const char *const  sources[] = {
+        "web", "retrievedContext", "maps"
+    };
 
     i = json_is_integer(get(candidate, "index"))
         ? json_integer_value(get(candidate, "index")) : (json_int_t) k;
@@ -248,7 +279,9 @@ read_candidate(json_t *said, size_t k, const json_t *candidate)
     json_array_foreach(get(get(candidate, "groundingMetadata"),
                           "groundingChunks"), m, one)
     {
-        said_citation(said, i, get(get(one, "web"), "uri"));
+        for (s = 0; s < 3; s++) {
+            said_citation(said, i, get(get(one, sources[s]), "uri"));
+        }
     }
 
     json_array_foreach(get(get(candidate, "citationMetadata"),
@@ -257,7 +290,12 @@ read_candidate(json_t *said, size_t k, const json_t *candidate)
         said_citation(said, i, get(one, "uri"));
     }
 
-    read_reason(said, i, json_string_value(get(candidate, "finishReason")));
+    reason = json_string_value(get(candidate, "finishReason"));
+
+    if (reason != NULL) {
+        close_partial(said, i, reason);
+        read_reason(said, i, reason);
+    }
 }
 
 
@@ -329,7 +367,7 @@ matrix_read_gemini(json_t *said, const matrix_frame_t *f)
         read_candidate(said, k, one);
     }
 
-    if (json_string_value(get(get(doc, "promptFeedback"), "blockReason"))[0] != '\0'
+    if (json_string_length(get(get(doc, "promptFeedback"), "blockReason"))
         && get(said_choice(said, 0), "finish") == NULL)
     {
         said_finish(said, 0, "content_filter");

@@ -159,6 +159,7 @@ read_flowise_end(json_t *said)
 static void
 read_flowise_answer(json_t *said, const json_t *doc)
 {
+    char        *text;
     json_t      *v;
     const char  *key;
 
@@ -168,6 +169,13 @@ read_flowise_answer(json_t *said, const json_t *doc)
     }
 
     said_add(said, 0, "text", at(doc, "text"));
+
+    if (json_is_object(at(doc, "json"))) {
+        text = json_dumps(at(doc, "json"), 0);
+        said_add_text(said, 0, "text", text);
+        free(text);
+    }
+
     said_add(said, 0, "reasoning", at(at(doc, "reasonContent"), "thinking"));
 
     json_object_foreach((json_t *) doc, key, v) {

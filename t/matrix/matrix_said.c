@@ -203,6 +203,27 @@ joined(const json_t *text)
 }
 
 
+int
+said_same(const char *a, const char *b)
+{
+    int      same;
+    json_t  *x, *y, *p, *q;
+
+    x = json_string(a);
+    y = json_string(b);
+    p = joined(x);
+    q = joined(y);
+    same = json_equal(p, q);
+
+    json_decref(x);
+    json_decref(y);
+    json_decref(p);
+    json_decref(q);
+
+    return same;
+}
+
+
 /* The same for every string in v. */
 static json_t *
 joined_all(const json_t *v)
@@ -687,6 +708,43 @@ read_array(json_t *said, const matrix_side_t *side, const char *p, size_t n)
 }
 
 
+static void
+read_stream(json_t *said, const matrix_side_t *side, const char *p, size_t n)
+{
+    switch (side->framing) {
+
+    case LLM_FRAMING_NDJSON:
+        read_lines(said, side, p, n);
+        break;
+
+    case LLM_FRAMING_ARRAY:
+        read_array(said, side, p, n);
+        break;
+
+    case LLM_FRAMING_NONE:
+        give(said, side, NULL, p, n, 0);
+        break;
+
+    default:
+        read_sse(said, side, p, n);
+        break;
+    }
+}
+
+
+json_t *
+matrix_frames(const matrix_side_t *side, const char *p, size_t n)
+{
+    json_t  *said;
+
+    said = json_object();
+    json_object_set_new(said, "frames", json_array());
+    read_stream(said, side, p, n);
+
+    return said;
+}
+
+
 json_t *
 matrix_read(const matrix_side_t *side, const char *p, size_t n,
     unsigned answer)
@@ -701,24 +759,7 @@ matrix_read(const matrix_side_t *side, const char *p, size_t n,
         give(said, side, NULL, p, n, 1);
 
     } else {
-        switch (side->framing) {
-
-        case LLM_FRAMING_NDJSON:
-            read_lines(said, side, p, n);
-            break;
-
-        case LLM_FRAMING_ARRAY:
-            read_array(said, side, p, n);
-            break;
-
-        case LLM_FRAMING_NONE:
-            give(said, side, NULL, p, n, 0);
-            break;
-
-        default:
-            read_sse(said, side, p, n);
-            break;
-        }
+        read_stream(said, side, p, n);
     }
 
     return close_said(said);

@@ -181,7 +181,7 @@ static const table_probe_t  tables_all[] = {
                   "\"iVBORw0KGgoQ\"}}]"), "iVBORw0KGgoQ"),
     blocks("reasoning of before", THOUGHT(""),
            THOUGHT("{\"type\":\"thinking\",\"thinking\":\"I-THOUGHT\","
-                   "\"signature\":\"\"},"), "I-THOUGHT"),
+                   "\"signature\":\"s\"},"), "I-THOUGHT"),
     blocks("its signature",
            THOUGHT("{\"type\":\"thinking\",\"thinking\":\"x\","
                    "\"signature\":\"\"},"),

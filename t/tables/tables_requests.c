@@ -118,7 +118,7 @@ tables_written(const table_leaves_t *said, const char *mark)
         }
     }
 
-    leaf = &said->leaf[0];
+    leaf = &said->leaf[said->n - 1];
     printf(" `%s`: `%.60s`", leaf->path, leaf->value);
 }
 
@@ -132,13 +132,13 @@ tables_request_cell(const table_probe_t *probe, const llm_provider_t *to)
     tables_translate(&said, probe->from, to, probe->body);
     tables_without(&said.leaves, &base.leaves);
 
-    if (said.refused) {
-        printf(" **400** |");
+    if (probe->from == to->dialect && (said.refused || said.lost)) {
+        printf(" as it is |");
         return;
     }
 
-    if (said.lost && probe->from == to->dialect && said.leaves.n == 0) {
-        printf(" as it is |");
+    if (said.refused) {
+        printf(" **400** |");
         return;
     }
 
@@ -152,45 +152,60 @@ tables_request_cell(const table_probe_t *probe, const llm_provider_t *to)
 }
 
 
-static void
-tables_request_group(const char *group)
+/* The row of a provider that has the dialect's own name; NULL: none. */
+static const llm_provider_t *
+tables_target(size_t i)
 {
-    size_t                 i, k;
-    const table_probe_t   *probe;
-    const llm_provider_t  *to;
+    const llm_dialect_t  *d;
 
-    tables_open(group);
-    printf("| of the request |");
+    d = llm_dialect_at(i);
 
-    for (i = 0; (to = llm_provider_at(i)) != NULL; i++) {
-        if (to->name.p == to->dialect->name.p
-            || (to->name.n == to->dialect->name.n
-                && memcmp(to->name.p, to->dialect->name.p, to->name.n) == 0))
-        {
-            printf(" `%s` |", tables_name(&to->name));
+    return tables_is_upstream(d) ? llm_provider_find(d->name.p, d->name.n)
+                                 : NULL;
+}
+
+
+static void
+tables_request_row(const table_probe_t *probe)
+{
+    size_t  i;
+
+    printf("| %s |", probe->what);
+
+    for (i = 0; llm_dialect_at(i) != NULL; i++) {
+        if (tables_target(i) != NULL) {
+            tables_request_cell(probe, tables_target(i));
         }
     }
 
     printf("\n");
-    tables_rule(10);
+}
 
-    for (k = 0; (probe = tables_probe(k)) != NULL; k++) {
 
-        if (strcmp(probe->group, group) != 0) {
-            continue;
+static void
+tables_request_group(const char *group)
+{
+    size_t                i, n;
+    const table_probe_t  *probe;
+
+    tables_open(group);
+    printf("| of the request |");
+    n = 1;
+
+    for (i = 0; llm_dialect_at(i) != NULL; i++) {
+        if (tables_target(i) != NULL) {
+            printf(" `%s` |", tables_name(&llm_dialect_at(i)->name));
+            n++;
         }
+    }
 
-        printf("| %s |", probe->what);
+    printf("\n");
+    tables_rule(n);
 
-        for (i = 0; (to = llm_provider_at(i)) != NULL; i++) {
-            if (to->name.n == to->dialect->name.n
-                && memcmp(to->name.p, to->dialect->name.p, to->name.n) == 0)
-            {
-                tables_request_cell(probe, to);
-            }
+    for (i = 0; (probe = tables_probe(i)) != NULL; i++) {
+        if (strcmp(probe->group, group) == 0) {
+            tables_request_row(probe);
         }
-
-        printf("\n");
     }
 
     tables_close();

@@ -357,6 +357,46 @@ test_calls(void **state)
 }
 
 
+/* Calls that begin in another order than that of their indexes. */
+static void
+test_call_order(void **state)
+{
+    size_t     i;
+    json_t    *m, *content;
+    client_t   c;
+
+    static const char *const  names[] = { "f5", "f3", "f2", "f4" };
+
+    (void) state;
+
+    open_stream(&c);
+    client_call(&c, 0, 5, "c5", "f5", "{");
+    client_call(&c, 0, 3, "c3", "f3", "{");
+    client_call(&c, 0, 4, "c4", "f4", "{\\\"x\\\":4}");
+    client_call(&c, 0, 5, NULL, NULL, "}");
+    has(&c, "f3", 1);
+    client_call(&c, 0, 2, "c2", "f2", "{}");
+    client_call(&c, 0, 3, NULL, NULL, "}");
+    has(&c, "f2", 1);
+    has(&c, "f4", 1);
+    client_end(&c);
+
+    m = client_message(&c);
+    content = codec_at(m, "content", NULL, NULL);
+    assert_int_equal(json_array_size(content), 4);
+
+    for (i = 0; i < 4; i++) {
+        assert_string_equal(codec_string(json_array_get(content, i), "name",
+                                         NULL, NULL), names[i]);
+        assert_string_equal(codec_string(json_array_get(content, i), "json",
+                                         NULL, NULL),
+                            i == 3 ? "{\"x\":4}" : "{}");
+    }
+
+    json_decref(m);
+}
+
+
 /* Names that come late, calls without id, whole ones, cut ones. */
 static void
 test_odd_calls(void **state)
@@ -697,6 +737,7 @@ main(void)
         cmocka_unit_test(test_life_cycle),
         cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_call_order),
         cmocka_unit_test(test_odd_calls),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_reasons),

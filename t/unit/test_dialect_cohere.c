@@ -446,8 +446,8 @@ test_round(void **state)
 
 
 static void
-check_request(const char *body, const char *expect, const char *lost,
-    const char *refused)
+check_from(const llm_dialect_t *from, const char *body, const char *expect,
+    const char *lost, const char *refused)
 {
     codec_request_t        r;
     const llm_provider_t  *to;
@@ -455,12 +455,68 @@ check_request(const char *body, const char *expect, const char *lost,
     to = llm_provider_find((const llm_u8 *) "cohere", 6);
     assert_non_null(to);
 
-    codec_request(&r, &llm_dialect_openai, to, body, 1);
+    codec_request(&r, from, to, body, 1);
     assert_int_equal(r.rc, LLM_OK);
     codec_same(body, r.json, expect);
     assert_string_equal(r.lost, lost);
     assert_string_equal(r.refused, refused);
     codec_request_free(&r);
+}
+
+
+static void
+check_request(const char *body, const char *expect, const char *lost,
+    const char *refused)
+{
+    check_from(&llm_dialect_openai, body, expect, lost, refused);
+}
+
+
+static void
+check_effort(const char *config, const char *thinking)
+{
+    char  body[256], expect[256];
+
+    snprintf(body, sizeof(body),
+             "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":"
+             "\"a\"}]}],\"generationConfig\":{\"thinkingConfig\":"
+             "{%s}}}", config);
+    snprintf(expect, sizeof(expect),
+             "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],"
+             "\"stream\":true,\"thinking\":%s}", thinking);
+
+    check_from(&llm_dialect_gemini, body, expect, "", "");
+}
+
+
+/* Budgets as Gemini says them: -1 is none, 0 is no thinking. */
+static void
+test_request_thinking(void **state)
+{
+    (void) state;
+
+    check_effort("\"thinkingBudget\":900",
+                 "{\"type\":\"enabled\",\"token_budget\":900}");
+    check_effort("\"thinkingBudget\":-1", "{\"type\":\"enabled\"}");
+    check_effort("\"thinkingBudget\":0", "{\"type\":\"disabled\"}");
+}
+
+
+/* Gemini's signature of a call, in OpenAI's form. */
+static void
+test_request_signature(void **state)
+{
+    (void) state;
+
+    check_request(
+        "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\","
+        "\"tool_calls\":[{\"id\":\"i\",\"type\":\"function\",\"function\":"
+        "{\"name\":\"f\",\"arguments\":\"{}\"},\"extra_content\":{"
+        "\"google\":{\"thought_signature\":\"c2ln\"}}}]}]}",
+        "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\","
+        "\"tool_calls\":[{\"id\":\"i\",\"type\":\"function\",\"function\":"
+        "{\"name\":\"f\",\"arguments\":\"{}\"}}]}],\"stream\":true}",
+        "messages[].tool_calls[].extra_content", "");
 }
 
 
@@ -561,6 +617,8 @@ main(void)
         cmocka_unit_test(test_round),
         cmocka_unit_test(test_request),
         cmocka_unit_test(test_request_choice),
+        cmocka_unit_test(test_request_thinking),
+        cmocka_unit_test(test_request_signature),
         cmocka_unit_test(test_request_lost)
     };
 

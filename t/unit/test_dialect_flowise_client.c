@@ -141,26 +141,50 @@ test_ends(void **state)
 }
 
 
+#define BROKEN                                                              \
+    ROLE DELTA("\"tool_calls\":[{\"index\":0,\"id\":\"k\",\"function\":"   \
+    "{\"name\":\"f\",\"arguments\":\"{}\"}},{\"index\":1,\"id\":\"l\","  \
+    "\"function\":{\"name\":\"g\",\"arguments\":\"{\\\"a\"}}]")
+
+
 /* Arguments that are no object cannot be said: not a byte of their frame. */
 static void
 test_broken_call(void **state)
 {
     char  *out;
 
-    static const char  in[] =
-        ROLE DELTA("\"tool_calls\":[{\"index\":0,\"id\":\"k\",\"function\":"
-        "{\"name\":\"f\",\"arguments\":\"{}\"}},{\"index\":1,\"id\":\"l\","
-        "\"function\":{\"name\":\"g\",\"arguments\":\"{\\\"a\"}}]")
-        FINISH("length") DONE;
-
     (void) state;
 
-    out = convert(in, 0, 0, LLM_INVALID);
+    out = convert(BROKEN FINISH("tool_calls") DONE, 0, 0, LLM_INVALID);
     assert_string_equal(out, FRAME("start", "\"\""));
     free(out);
 
-    out = convert(in, 0, 1, LLM_INVALID);
+    out = convert(BROKEN FINISH("tool_calls") DONE, 0, 1, LLM_INVALID);
     assert_string_equal(out, "");
+    free(out);
+}
+
+
+/* A call that the token limit cut is left out; the others are said. */
+static void
+test_cut_call(void **state)
+{
+    char  *out;
+
+    (void) state;
+
+    out = convert(BROKEN FINISH("length") DONE, 0, 0, LLM_OK);
+    assert_string_equal(out,
+        FRAME("start", "\"\"")
+        FRAME("calledTools", "[{\"tool\":\"f\",\"toolInput\":{},"
+              "\"toolOutput\":\"\",\"id\":\"k\"}]") ENDING);
+    free(out);
+
+    out = convert(BROKEN FINISH("length") DONE, 0, 1, LLM_OK);
+    assert_string_equal(out,
+        "{\"text\":\"\",\"chatId\":\"chat-0123456789abcdef\","
+        "\"chatMessageId\":\"c1\",\"calledTools\":[{\"tool\":\"f\","
+        "\"toolInput\":{},\"toolOutput\":\"\",\"id\":\"k\"}]}");
     free(out);
 }
 
@@ -481,6 +505,7 @@ main(void)
         cmocka_unit_test(test_choices),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_broken_call),
+        cmocka_unit_test(test_cut_call),
         cmocka_unit_test(test_answer),
         cmocka_unit_test(test_extras),
         cmocka_unit_test(test_error_body),

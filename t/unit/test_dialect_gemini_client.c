@@ -389,8 +389,9 @@ test_usage(void **state)
         client_event(&c, &ev);
         client_end(&c);
 
-        (void) snprintf(expect, sizeof(expect), "data: {\"usageMetadata\":{"
-                        "%s}," LABEL "\n\n", cases[i].expect);
+        (void) snprintf(expect, sizeof(expect), "data: {\"candidates\":["
+                        FIN("STOP", "0") "}],\"usageMetadata\":{%s}," LABEL
+                        "\n\n", cases[i].expect);
         client_close(&c, expect);
     }
 }
@@ -455,7 +456,8 @@ test_errors(void **state)
 }
 
 
-/* Nothing was said, or nothing but that it began. */
+/* Nothing was said, or nothing but that it began.  An end is an end, and is
+ * said by a finish reason. */
 static void
 test_empty(void **state)
 {
@@ -465,13 +467,14 @@ test_empty(void **state)
 
     client_open(&c, GEMINI, 0);
     client_end(&c);
-    client_close(&c, "");
+    client_close(&c, EV("{\"candidates\":[" FIN("STOP", "0") "}],"
+                        "\"responseId\":\"511e7260d5db62e2\"}"));
 
     client_open(&c, GEMINI, 0);
     c.e.array = 1;
     client_start(&c);
     client_end(&c);
-    client_close(&c, "[]");
+    client_close(&c, "[{\"candidates\":[" FIN("STOP", "0") "}]," LABEL "]");
 
     client_open(&c, GEMINI, 0);
     client_text(&c, LLM_EV_TEXT, 0, "");

@@ -248,7 +248,7 @@ test_lists(void **state)
              "\"text\":\"a\",\"index\":0},{\"type\":\"reasoning.summary\","
              "\"summary\":\"b\"},{\"type\":\"reasoning.encrypted\","
              "\"data\":\"QQ==\"}]}"),
-          "reasoning text=a\nreasoning text=b\n" },
+          "reasoning text=a\nreasoning text=b\nreasoning\n" },
         { CH("{\"reasoning\":null,\"reasoning_details\":"
              "[{\"text\":\"a\"}]}"), "reasoning text=a\n" },
         { CH("{\"reasoning\":\"a\",\"reasoning_details\":"

@@ -342,6 +342,19 @@ test_calls(void **state)
           "\"args\":\"\"}]}},\"order\":\"start call finish end\","
           "\"end\":\"done\"}");
 
+    /* one that says nothing is not counted */
+
+    check(START EV("{\"type\":\"response.output_item.done\","
+                   "\"output_index\":0,\"item\":{\"type\":"
+                   "\"function_call\",\"name\":\"\"}}")
+          EV("{\"type\":\"response.output_item.done\",\"output_index\":1,"
+             "\"item\":{\"type\":\"function_call\",\"call_id\":\"c\","
+             "\"name\":\"f\",\"arguments\":\"{}\"}}") DONE,
+          "{" SAID "\"choices\":{\"0\":{\"finish\":\"tool_calls\","
+          "\"word\":\"completed\",\"calls\":[{\"id\":\"c\",\"name\":\"f\","
+          "\"args\":\"{}\",\"whole\":true}]}},"
+          "\"order\":\"start call finish end\",\"end\":\"done\"}");
+
     /* two at once, in turns */
 
     check(START EV("{\"type\":\"response.output_item.added\","

@@ -171,6 +171,31 @@ test_calls(void **state)
 }
 
 
+#define TOKEN(text, token)                                                   \
+    "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{"           \
+    "\"content\":\"" text "\"},\"logprobs\":{\"content\":[{\"token\":\""   \
+    token "\",\"logprob\":-1,\"bytes\":null,\"top_logprobs\":[]}]}}]}\n\n"
+
+
+/* Tokens before there is a text, and behind a refusal: none is lost, and the
+ * parts repeat what was said. */
+static void
+test_logprobs(void **state)
+{
+    (void) state;
+
+    check_chat(TOKEN("", "a") TOKEN("b", "b") TOKEN("c", "c")
+               CHAT_END("stop"),
+               BEGIN MESSAGE SAID SAID SAID SAID SAID_ALL " completed",
+               "{\"status\":\"completed\"}");
+
+    check_chat(CHAT("{\"refusal\":\"No\"}") TOKEN("", "a")
+               CHAT_END("stop"),
+               BEGIN MESSAGE " refusal.delta refusal.done content_part.done"
+               " output_item.done completed", "{\"status\":\"completed\"}");
+}
+
+
 /* The calls of the response at the end, without their ids. */
 static void
 test_call_items(void **state)
@@ -550,6 +575,7 @@ main(void)
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_endings),
         cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_logprobs),
         cmocka_unit_test(test_call_items),
         cmocka_unit_test(test_reasoning),
         cmocka_unit_test(test_round_trip),

@@ -214,6 +214,13 @@ llm_anthropic_args(llm_anthropic_args_t *a, const llm_slice_t *s)
 
 
 static inline int
+llm_anthropic_has_begun(const llm_anthropic_stream_t *s, unsigned n)
+{
+    return (s->begun[n / 32] & (uint32_t) 1 << (n % 32)) != 0;
+}
+
+
+static inline int
 llm_anthropic_whole(const llm_anthropic_stream_t *s)
 {
     return s->kind != LLM_ANTHROPIC_TOOL
@@ -355,11 +362,44 @@ llm_anthropic_pump(llm_encoder_t *e, llm_anthropic_stream_t *s,
 }
 
 
+/*
+ * An answer keeps its calls in the order of their indexes: a new one may
+ * stand before those that were written.  It is put behind them.
+ */
+static void
+llm_anthropic_reorder(llm_anthropic_stream_t *s)
+{
+    size_t         i;
+    llm_item_t    *items, item;
+    llm_choice_t  *c;
+
+    c = llm_answer_choices(&s->waiting);
+    items = llm_choice_items(c);
+
+    for (i = 0; i < s->written; i++) {
+        if (items[i].type == LLM_EV_TOOL_CALL
+            && !llm_anthropic_has_begun(s, items[i].tool_index))
+        {
+            item = items[i];
+            memmove(&items[i], &items[i + 1],
+                    (s->written - i) * sizeof(llm_item_t));
+            items[s->written] = item;
+            return;
+        }
+    }
+}
+
+
 static void
 llm_anthropic_wait(llm_encoder_t *e, llm_anthropic_stream_t *s,
     const llm_event_t *ev)
 {
     llm_answer_event(e, &s->waiting, ev);
+
+    if (s->written != 0) {
+        llm_anthropic_reorder(s);
+    }
+
     llm_anthropic_pump(e, s, 0);
 }
 
@@ -383,7 +423,7 @@ llm_anthropic_tool(llm_encoder_t *e, llm_anthropic_stream_t *s,
             llm_anthropic_pump(e, s, 0);
         }
 
-    } else if (s->begun[n / 32] & (uint32_t) 1 << (n % 32)) {
+    } else if (llm_anthropic_has_begun(s, n)) {
 
         /* its block was closed: only space may follow */
 

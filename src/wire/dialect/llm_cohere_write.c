@@ -140,6 +140,27 @@ llm_cohere_write_content(llm_chat_writer_t *w, const llm_chat_t *c,
 
 
 static void
+llm_cohere_write_call(llm_chat_writer_t *w, const llm_chat_t *c, size_t i)
+{
+    const llm_part_t  *p;
+
+    p = &llm_chat_parts(c)[i];
+
+    llm_out_lit(w->out, "{\"id\":\"");
+    llm_chat_call_id(w, c, i);
+    llm_out_lit(w->out, "\",\"type\":\"function\",\"function\":{\"name\":");
+    llm_openai_put(w, &p->name);
+    llm_out_lit(w->out, ",\"arguments\":\"");
+    llm_chat_args(w, &p->args, p->args_string);
+    llm_out_lit(w->out, "\"}}");
+
+    if (p->signature.n != 0) {
+        llm_chat_lost(w, "messages[].tool_calls[].extra_content", 0);
+    }
+}
+
+
+static void
 llm_cohere_write_calls(llm_chat_writer_t *w, const llm_chat_t *c, size_t i,
     size_t end)
 {
@@ -148,7 +169,7 @@ llm_cohere_write_calls(llm_chat_writer_t *w, const llm_chat_t *c, size_t i,
     for (n = 0; i < end; i++) {
         if (llm_chat_parts(c)[i].type == LLM_PART_TOOL_CALL) {
             llm_write_opening(w->out, n++, ",\"tool_calls\":[");
-            llm_openai_put_call(w, c, i);
+            llm_cohere_write_call(w, c, i);
         }
     }
 
@@ -362,26 +383,32 @@ llm_cohere_write_format(llm_chat_writer_t *w, const llm_chat_t *c)
 static void
 llm_cohere_write_thinking(llm_chat_writer_t *w, const llm_chat_t *c)
 {
+    int64_t  budget;
+
     if ((c->effort == LLM_EFFORT_UNSAID && c->budget.p == NULL)
         || !llm_chat_member(w, "thinking"))
     {
         return;
     }
 
-    if (c->effort == LLM_EFFORT_NONE) {
+    /* -1 is Gemini's word for as much as it likes */
+
+    budget = c->budget.p != NULL ? llm_json_uint(&c->budget) : -1;
+
+    if (c->effort == LLM_EFFORT_NONE || budget == 0) {
         llm_out_lit(w->out, "{\"type\":\"disabled\"}");
         return;
     }
 
+    if (c->budget.p == NULL && c->effort != LLM_EFFORT_AUTO) {
+        budget = llm_effort_budget(c->effort);
+    }
+
     llm_out_lit(w->out, "{\"type\":\"enabled\"");
 
-    if (c->budget.p != NULL) {
+    if (budget > 0) {
         llm_out_lit(w->out, ",\"token_budget\":");
-        llm_chat_splice(w, &c->budget);
-
-    } else if (c->effort != LLM_EFFORT_AUTO) {
-        llm_out_lit(w->out, ",\"token_budget\":");
-        llm_write_int(w->out, llm_effort_budget(c->effort));
+        llm_write_int(w->out, budget);
     }
 
     llm_out_lit(w->out, "}");

@@ -647,6 +647,7 @@ llm_gemini_decode_drop(llm_decoder_t *d)
 const llm_dialect_t  llm_dialect_gemini = {
     .name = llm_str("gemini"),
     .framing = LLM_FRAMING_SSE,
+    .choices = 1,
     .array = 1,
     .stream_type = llm_str("text/event-stream"),
     .answer_type = llm_str("application/json; charset=UTF-8"),

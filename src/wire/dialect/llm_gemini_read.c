@@ -19,17 +19,7 @@ llm_rc_t
 llm_gemini_extra(llm_chat_t *c, const llm_slice_t *name,
     llm_json_type_t type, const llm_slice_t *v)
 {
-    llm_slice_t  raw;
-
-    raw = *v;
-    raw.escaped = 0;
-
-    if (type == LLM_JSON_STRING) {
-        raw.p--;
-        raw.n += 2;
-    }
-
-    return type == LLM_JSON_NULL ? LLM_OK : llm_chat_extra(c, name, &raw);
+    return type == LLM_JSON_NULL ? LLM_OK : llm_chat_extra(c, name, v);
 }
 
 

@@ -289,9 +289,7 @@ llm_gemini_finish(llm_encoder_t *e, llm_gemini_stream_t *s)
 static void
 llm_gemini_end(llm_encoder_t *e, llm_gemini_stream_t *s)
 {
-    size_t         i;
-    unsigned       n;
-    llm_choice_t  *c;
+    size_t  i;
 
     llm_gemini_finish(e, s);
 
@@ -303,36 +301,24 @@ llm_gemini_end(llm_encoder_t *e, llm_gemini_stream_t *s)
         return;
     }
 
-    n = 0;
+    llm_frame_open(e, LLM_FRAMING_SSE, NULL);
 
-    if (llm_answer_nchoices(&s->a) != 0 || s->a.has_usage) {
-        llm_frame_open(e, LLM_FRAMING_SSE, NULL);
-
-        for (i = 0; i < llm_answer_nchoices(&s->a); i++) {
-            c = &llm_answer_choices(&s->a)[i];
-
-            llm_write_opening(e->out, n++, "{\"candidates\":[");
-            llm_out_lit(e->out, "{\"content\":{\"parts\":[");
-            llm_gemini_write_text(e->out, NULL, NULL, 0, 0);
-            llm_out_lit(e->out, "],\"role\":\"model\"}");
-            llm_gemini_write_end(e->out, c);
-        }
-
-        if (n != 0) {
-            llm_out_lit(e->out, "],");
-
-        } else {
-            llm_out_lit(e->out, "{");
-        }
-
-        if (s->a.has_usage) {
-            llm_gemini_write_usage(e->out, &s->a.usage);
-        }
-
-        llm_out(e->out, s->tail.p, s->tail.n);
-        llm_frame_close(e, LLM_FRAMING_SSE);
+    for (i = 0; i < llm_answer_nchoices(&s->a); i++) {
+        llm_write_opening(e->out, (unsigned) i, "{\"candidates\":[");
+        llm_out_lit(e->out, "{\"content\":{\"parts\":[");
+        llm_gemini_write_text(e->out, NULL, NULL, 0, 0);
+        llm_out_lit(e->out, "],\"role\":\"model\"}");
+        llm_gemini_write_end(e->out, &llm_answer_choices(&s->a)[i]);
     }
 
+    llm_out_lit(e->out, "],");
+
+    if (s->a.has_usage) {
+        llm_gemini_write_usage(e->out, &s->a.usage);
+    }
+
+    llm_out(e->out, s->tail.p, s->tail.n);
+    llm_frame_close(e, LLM_FRAMING_SSE);
     llm_frame_end(e);
 }
 

@@ -156,22 +156,16 @@ llm_ollama_whole(llm_encoder_t *e, llm_ollama_stream_t *s,
 }
 
 
-/* Whether something of that call is held: its name came alone. */
+/* Whether calls are held: none may go before them, and what came of this one
+ * may be among them. */
 static int
-llm_ollama_held(const llm_ollama_stream_t *s, unsigned index)
+llm_ollama_held(const llm_ollama_stream_t *s)
 {
-    size_t               i;
     const llm_choice_t  *c;
 
     c = llm_answer_choice(&s->kept, 0);
 
-    for (i = 0; c != NULL && i < llm_choice_nitems(c); i++) {
-        if (llm_choice_items(c)[i].tool_index == index) {
-            return 1;
-        }
-    }
-
-    return 0;
+    return c != NULL && s->calls < llm_choice_nitems(c);
 }
 
 
@@ -342,7 +336,7 @@ llm_ollama_event(llm_encoder_t *e, llm_ollama_stream_t *s,
             break;
         }
 
-        if (ev->whole && !llm_ollama_held(s, ev->tool_index)) {
+        if (ev->whole && !llm_ollama_held(s)) {
             llm_ollama_whole(e, s, ev);
 
         } else {

@@ -60,11 +60,9 @@ void llm_openai_write_messages(llm_chat_writer_t *w, const llm_chat_t *c);
 void llm_openai_put(llm_chat_writer_t *w, const llm_slice_t *s);
 
 /* A text, an image, audio or a file of a user's content; the loss of a part
- * that is of neither; a call of an assistant's, the part i. */
+ * that is of neither. */
 void llm_openai_put_part(llm_chat_writer_t *w, const llm_part_t *part);
 void llm_openai_lost_part(llm_chat_writer_t *w, const llm_part_t *part);
-void llm_openai_put_call(llm_chat_writer_t *w, const llm_chat_t *c,
-    size_t i);
 
 /* "tools"; those that the provider runs itself are lost.  1: there is one. */
 int llm_openai_write_tools(llm_chat_writer_t *w, const llm_chat_t *c);

@@ -247,7 +247,7 @@ llm_openai_put_result(llm_chat_writer_t *w, const llm_chat_t *c, size_t i)
 }
 
 
-void
+static void
 llm_openai_put_call(llm_chat_writer_t *w, const llm_chat_t *c, size_t i)
 {
     const llm_part_t  *part;

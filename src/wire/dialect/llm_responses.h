@@ -176,7 +176,6 @@ typedef struct {
     unsigned          parts;        /* of it so far */
     unsigned          citations;    /* of the part */
     size_t            part_from;
-    size_t            logprobs;     /* bytes of them before the part */
 } llm_responses_open_t;
 
 /* A call that was begun. */
@@ -193,6 +192,7 @@ typedef struct {
     llm_responses_open_t  open;
     llm_block_t           head;     /* what the events about its open part
                                        have in common */
+    size_t                logprobs; /* bytes of them that parts have said */
     unsigned              items;    /* output items so far */
     unsigned              begun;    /* response.created was written */
     unsigned              over;

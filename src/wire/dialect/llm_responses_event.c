@@ -124,7 +124,7 @@ llm_responses_item_done(llm_encoder_t *e, llm_responses_stream_t *s,
 }
 
 
-/* The logprobs that came since the part began. */
+/* The logprobs that came since the last text was whole. */
 static llm_slice_t
 llm_responses_part_logprobs(llm_responses_stream_t *s,
     const llm_choice_t *c)
@@ -132,10 +132,10 @@ llm_responses_part_logprobs(llm_responses_stream_t *s,
     llm_slice_t  all;
 
     all = llm_gathered(&c->logprobs);
-    all.p += s->open.logprobs;
-    all.n -= s->open.logprobs;
+    all.p += s->logprobs;
+    all.n -= s->logprobs;
 
-    if (s->open.logprobs != 0 && all.n != 0) {
+    if (s->logprobs != 0 && all.n != 0) {
         all.p++;                /* the comma behind those before */
         all.n--;
     }

@@ -71,6 +71,10 @@ llm_responses_close_part(llm_encoder_t *e, llm_responses_stream_t *s,
 
     } else if (s->open.part != LLM_EV_START) {
         llm_responses_text_done(e, s, c, end);
+
+        if (s->open.part == LLM_EV_TEXT) {
+            s->logprobs = c->logprobs.n;
+        }
     }
 
     s->open.part = LLM_EV_START;
@@ -112,21 +116,16 @@ static void
 llm_responses_open_part(llm_encoder_t *e, llm_responses_stream_t *s,
     llm_event_type_t type, size_t from)
 {
-    const llm_choice_t  *c;
-
     if (s->open.part == type) {
         return;
     }
 
     llm_responses_close_part(e, s, from);
 
-    c = llm_answer_choice(&s->answer, 0);
-
     s->open.part = type;
     s->open.part_from = from;
     s->open.parts++;
     s->open.citations = 0;
-    s->open.logprobs = c != NULL ? c->logprobs.n : 0;
 
     llm_responses_part_head(e, s);
 
@@ -165,6 +164,14 @@ llm_responses_said(llm_encoder_t *e, llm_responses_stream_t *s,
 {
     size_t            n;
     llm_event_type_t  part;
+
+    if (ev->type == LLM_EV_LOGPROBS && s->open.part != LLM_EV_TEXT) {
+
+        /* of a token without characters: said when the text is whole */
+
+        llm_answer_event(e, &s->answer, ev);
+        return;
+    }
 
     n = llm_responses_nitems(s);
     part = ev->type == LLM_EV_REFUSAL ? LLM_EV_REFUSAL : LLM_EV_TEXT;

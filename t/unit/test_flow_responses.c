@@ -1,0 +1,277 @@
+/*
+ * A Responses upstream through the flow, and a Responses client: the same
+ * for all cuts, byte for byte what came where both speak it, honest endings.
+ */
+
+#include "flow_support.h"
+#include "unit_responses.h"
+
+
+#define FIXTURES  "t/fixtures/responses"
+
+
+/* Those that do not end as they should. */
+static int
+is_unfinished(const char *name)
+{
+    return strncmp(name, "error", 5) == 0 || strncmp(name, "failed", 6) == 0
+           || strncmp(name, "truncated", 9) == 0
+           || strcmp(name, "answer-error.json") == 0
+           || strcmp(name, "answer-failed.json") == 0;
+}
+
+
+/* What a Responses client reads is a whole life cycle, or one that failed. */
+static void
+check_client(flow_result_t *r)
+{
+    json_t              *keep;
+    responses_reader_t   reader;
+
+    responses_read(&reader, (char *) r->p, &keep);
+
+    if (r->rc == LLM_DONE) {
+        responses_check_output(&reader);
+
+    } else {
+        assert_string_equal(responses_str(reader.last, "type"),
+                            "response.failed");
+    }
+
+    responses_close(&reader, keep);
+}
+
+
+static void
+check_cuts(const char *path, const char *name)
+{
+    size_t         i, n;
+    llm_u8        *p;
+    flow_case_t    c;
+    flow_result_t  r;
+
+    static const llm_dialect_t *const  clients[] = {
+        &llm_dialect_responses, &llm_dialect_openai, &llm_dialect_simple
+    };
+
+    p = unit_read(path, &n);
+
+    for (i = 0; i < sizeof(clients) / sizeof(clients[0]); i++) {
+        c = flow_default;
+        c.upstream = &llm_dialect_responses;
+        c.client = clients[i];
+        c.usage = 1;
+
+        flow_all_cuts(name, &r, &c, p, n, 3, 20);
+
+        if ((r.rc == LLM_DONE) == is_unfinished(name)) {
+            fail_msg("%s: ends with %d", name, r.rc);
+        }
+
+        if (i != 0) {
+            (void) flow_check_sse(name, r.p, r.n);
+        }
+
+        flow_forget(&r);
+    }
+
+    free(p);
+}
+
+
+static void
+test_cuts(void **state)
+{
+    (void) state;
+
+    (void) unit_each(FIXTURES, ".sse", check_cuts);
+}
+
+
+/* A chat upstream for a Responses client, cut anywhere. */
+static void
+check_chat(const char *path, const char *name)
+{
+    size_t         n;
+    llm_u8        *p;
+    flow_case_t    c;
+    flow_result_t  r;
+
+    p = unit_read(path, &n);
+
+    c = flow_default;
+    c.client = &llm_dialect_responses;
+
+    flow_all_cuts(name, &r, &c, p, n, 29, 5);
+
+    if (r.n != 0) {
+        check_client(&r);
+    }
+
+    flow_forget(&r);
+    free(p);
+}
+
+
+static void
+test_chat(void **state)
+{
+    (void) state;
+
+    (void) unit_each("t/fixtures/openai", ".sse", check_chat);
+}
+
+
+/* What came goes out untouched, to the terminator. */
+static void
+check_passing(const char *path, const char *name)
+{
+    size_t         n;
+    llm_u8        *p;
+    unit_out_t     o;
+    flow_case_t    c;
+    flow_result_t  r;
+
+    p = unit_read(path, &n);
+
+    c = flow_default;
+    c.upstream = &llm_dialect_responses;
+    c.client = &llm_dialect_responses;
+
+    flow_run(&r, &c, p, n, NULL, 0);
+
+    if (r.rc == LLM_DONE) {
+        flow_events(&o, p, n, "{\"type\":\"response.completed\"");
+
+        /* nothing is missing, and nothing is added but that [DONE] may be
+         * behind it */
+
+        assert_true(r.n <= o.n);
+
+        if (memcmp(r.p, o.p, r.n) != 0) {
+            fail_msg("%s: not as it came", name);
+        }
+
+        unit_out_free(&o);
+    }
+
+    flow_forget(&r);
+    free(p);
+}
+
+
+static void
+test_passing(void **state)
+{
+    (void) state;
+
+    (void) unit_each(FIXTURES, ".sse", check_passing);
+}
+
+
+static void
+test_endings(void **state)
+{
+    size_t         i, n;
+    char          *path, name[128];
+    llm_u8        *p;
+    flow_case_t    c;
+    flow_result_t  r;
+
+    static const struct {
+        const char   *name;
+        llm_fault_t   fault;
+        int           status;
+    } rows[] = {
+        { "truncated", LLM_FAULT_TRUNCATED, 502 },
+        { "error-first", LLM_FAULT_UPSTREAM_ERROR, 429 },
+        { "error-nested", LLM_FAULT_UPSTREAM_ERROR, 429 },
+        { "error-flat", LLM_FAULT_UPSTREAM_ERROR, 429 },
+        { "failed", LLM_FAULT_UPSTREAM_ERROR, 429 }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        snprintf(name, sizeof(name), FIXTURES "/%s.sse", rows[i].name);
+        path = unit_path(name);
+        p = unit_read(path, &n);
+
+        c = flow_default;
+        c.upstream = &llm_dialect_responses;
+        c.client = &llm_dialect_openai;
+
+        flow_run(&r, &c, p, n, NULL, 0);
+
+        assert_int_equal(r.rc, LLM_FAILED);
+        assert_int_equal(r.fault, rows[i].fault);
+        assert_int_equal(r.status, rows[i].status);
+        assert_null(strstr((char *) r.p, "[DONE]"));
+
+        flow_forget(&r);
+        free(path);
+        free(p);
+    }
+}
+
+
+/* Answers, to a stream and to an answer of each. */
+static void
+check_answer(const char *path, const char *name)
+{
+    size_t         i, n;
+    llm_u8        *p;
+    flow_case_t    c;
+    flow_result_t  r;
+
+    p = unit_read(path, &n);
+
+    for (i = 0; i < 4; i++) {
+        c = flow_default;
+        c.upstream = &llm_dialect_responses;
+        c.client = i & 1 ? &llm_dialect_responses : &llm_dialect_openai;
+        c.answer_in = 1;
+        c.answer_out = i / 2;
+
+        flow_all_cuts(name, &r, &c, p, n, 7, 5);
+
+        assert_int_equal(r.rc == LLM_DONE, !is_unfinished(name));
+
+        if (i == 1) {
+            check_client(&r);
+        }
+
+        if (i == 3 && r.rc == LLM_DONE) {
+            assert_int_equal(r.n, n);
+            assert_memory_equal(r.p, p, n);
+        }
+
+        flow_forget(&r);
+    }
+
+    free(p);
+}
+
+
+static void
+test_answers(void **state)
+{
+    (void) state;
+
+    (void) unit_each(FIXTURES, ".json", check_answer);
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cuts),
+        cmocka_unit_test(test_chat),
+        cmocka_unit_test(test_passing),
+        cmocka_unit_test(test_endings),
+        cmocka_unit_test(test_answers)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
