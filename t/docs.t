@@ -197,6 +197,13 @@ subtest 'headers' => sub {
 
     same([ map { lc "$_*" } $sent =~ /`([^`]+)`/g ], \@dropped,
         'prefixes that are not passed on');
+
+    my @foreign = array(slurp('src/nginx/ngx_llm_stream_send.c'),
+        'ngx_llm_stream_foreign') =~ /"([\w-]+\*)"/g;
+    my ($own) = $entry{llm_stream_set_header} =~ /starts with\n(.*?)\.\n/s;
+
+    same([ map { lc "$_*" } $own =~ /`([^`]+)`/g ], \@foreign,
+        'prefixes of other dialects');
 };
 
 
@@ -239,25 +246,40 @@ subtest 'faults' => sub {
 
 
 subtest 'dialects' => sub {
-    my (@all, @upstream);
+    my ($table) = $docs{'docs/dialects.md'} =~ /^(\| name \|.*?)\n<!--/ms;
+    my %client = $table =~ /^\| \[`([\w-]+)`\]\(#[\w-]+\) \| (\w+) \|/mg;
+    my ($syntax) = $entry{llm_stream_client} =~ /^Syntax:  \w+ (.*);$/m;
 
-    for my $file (glob "$root/src/wire/dialect/*.c") {
-        my $text = slurp($file =~ s{^\Q$root\E/}{}r);
-        my ($row) = $text =~ /^const llm_dialect_t\b.*?\{(.*?)^\};/ms or next;
-        my ($name) = $row =~ /\.name = \w+\("([\w-]+)"\)/;
+    # t/docs_dialects.t has this table from the code
 
-        push @all, $name;
-        push @upstream, $name if $row =~ /\.decode = /;
+    same([ split / \| /, $syntax ],
+        [ 'auto', grep { $client{$_} eq 'yes' } keys %client ],
+        'llm_stream_client');
+
+    my @providers = array(slurp('src/wire/llm_provider.c'), 'llm_providers')
+        =~ /\.name = llm_str\("([\w-]+)"\)/g;
+    my ($named) = $entry{llm_stream} =~ /a dialect, (.*?)\./s;
+
+    same([ (grep { $_ ne 'openai' } $named =~ /`([\w-]+)`/g), 'openai' ],
+        \@providers, 'llm_stream');
+};
+
+
+# the rows by which auto decides: paths, headers, in the order of the code
+
+subtest 'auto' => sub {
+    my $code = slurp('src/nginx/ngx_llm_stream_client.c');
+    my ($table) = $docs{'docs/dialects.md'} =~ /^(\| by \| if \|.*?)\n\n/ms;
+
+    for my $case ([ path => 'ngx_llm_stream_paths' ],
+        [ header => 'ngx_llm_stream_hints' ])
+    {
+        my ($by, $name) = @$case;
+        my @code = array($code, $name) =~ /ngx_string\("([^"]+)"\)/g;
+        my @docs = map { /`([^`]+)`/g } $table =~ /^\| $by \| (.*?) \|/mg;
+
+        is_deeply(\@docs, \@code, "$by: all, in their order");
     }
-
-    my ($table) = $docs{'docs/dialects.md'} =~ /^(\| name \|.*?)\n\n/ms;
-    my %rows = $table =~ /^\| \[`([\w-]+)`\]\(#[\w-]+\) \| yes \| (\w+) \|/mg;
-    my ($client) = $entry{llm_stream_client} =~ /^Syntax:  \w+ (.*);$/m;
-
-    same([ keys %rows ], \@all, 'in the table');
-    same([ grep { $rows{$_} eq 'yes' } keys %rows ], \@upstream,
-        'those of providers');
-    same([ split / \| /, $client ], [ 'auto', @all ], 'llm_stream_client');
 };
 
 

@@ -21,6 +21,7 @@ static llm_fault_t ngx_llm_stream_classify(ngx_llm_stream_ctx_t *ctx,
     ngx_uint_t *answer, llm_framing_t *framing);
 static llm_fault_t ngx_llm_stream_by_type(ngx_llm_stream_ctx_t *ctx,
     ngx_uint_t *answer, llm_framing_t *framing);
+static llm_fault_t ngx_llm_stream_by_charset(ngx_str_t *type);
 static ngx_uint_t ngx_llm_stream_is_lines(ngx_str_t *type);
 static ngx_int_t ngx_llm_stream_error_response(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_init_flow(ngx_llm_stream_ctx_t *ctx,
@@ -145,17 +146,28 @@ ngx_llm_stream_by_type(ngx_llm_stream_ctx_t *ctx, ngx_uint_t *answer,
     if (ctx->conf->dialect->framing == LLM_FRAMING_NDJSON
         && ngx_llm_stream_is_lines(&type))
     {
-        return LLM_FAULT_NONE;
+        return ngx_llm_stream_by_charset(t);
     }
 
     if (!ngx_llm_stream_type_is(&type, "text/event-stream")) {
         return LLM_FAULT_CONTENT_TYPE;
     }
 
-    /* an event stream is UTF-8 and nothing else */
-
     *framing = LLM_FRAMING_SSE;
-    p = ngx_strnstr(t->data, "charset=", t->len);
+
+    return ngx_llm_stream_by_charset(t);
+}
+
+
+/* Event streams and JSON lines are UTF-8 and nothing else. */
+
+static llm_fault_t
+ngx_llm_stream_by_charset(ngx_str_t *type)
+{
+    u_char  *p, *last;
+
+    last = type->data + type->len;
+    p = ngx_strnstr(type->data, "charset=", type->len);
 
     if (p && ngx_strlcasestrn(p, last, (u_char *) "utf-8", 5 - 1) == NULL
         && ngx_strlcasestrn(p, last, (u_char *) "utf8", 4 - 1) == NULL)

@@ -92,7 +92,9 @@ llm_flow_block(llm_flow_t *f, llm_block_t *b, const llm_framed_t *ev)
 }
 
 
-/* A slice that borrows from the frame's data, in its copy at p. */
+/* A slice that borrows from the frame's data, in its copy at p; any other is
+ * a literal or in the decoder's scratch, which nobody writes to from here
+ * on. */
 static llm_slice_t
 llm_flow_moved(const llm_flow_t *f, const llm_slice_t *s, const llm_u8 *p)
 {
@@ -100,7 +102,7 @@ llm_flow_moved(const llm_flow_t *f, const llm_slice_t *s, const llm_u8 *p)
 
     moved = *s;
 
-    if (s->p != NULL) {
+    if ((uintptr_t) s->p - (uintptr_t) f->data.p <= f->data.n) {
         moved.p = p + (s->p - f->data.p);
     }
 

@@ -286,6 +286,12 @@ void llm_chat_string(llm_chat_writer_t *w, const char *name,
  * referred to (quotes are the caller's). */
 void llm_chat_splice(llm_chat_writer_t *w, const llm_slice_t *s);
 
+/* The same of a string, with its quotes. */
+void llm_chat_put(llm_chat_writer_t *w, const llm_slice_t *s);
+
+/* The stop strings as an array. */
+void llm_chat_put_stops(llm_chat_writer_t *w, const llm_chat_t *c);
+
 /* A part's data as a data URL, with its quotes. */
 void llm_chat_put_data(llm_chat_writer_t *w, const llm_part_t *part);
 
@@ -295,6 +301,9 @@ void llm_chat_put_data(llm_chat_writer_t *w, const llm_part_t *part);
  */
 void llm_chat_lost(llm_chat_writer_t *w, const char *name,
     unsigned meaning);
+
+/* The loss of an IMAGE, AUDIO, FILE or OTHER; nothing for the other types. */
+void llm_chat_lost_part(llm_chat_writer_t *w, const llm_part_t *part);
 
 /* All extras, or those whose name is not in the list (ended by NULL). */
 void llm_chat_lost_extras(llm_chat_writer_t *w, const llm_chat_t *c,
@@ -327,7 +336,7 @@ size_t llm_chat_inner_end(const llm_chat_t *c, size_t i);
  * that its name and its place among such results tell.  The number of parts
  * when there is none.
  */
-#define LLM_CHAT_LOOK_BACK     1024
+#define LLM_CHAT_LOOK_BACK     512
 
 size_t llm_chat_call(const llm_chat_t *c, size_t i);
 

@@ -96,9 +96,7 @@ void
 llm_chat_string(llm_chat_writer_t *w, const char *name, const llm_slice_t *s)
 {
     if (s->p != NULL && llm_chat_member(w, name)) {
-        llm_out_lit(w->out, "\"");
-        llm_chat_splice(w, s);
-        llm_out_lit(w->out, "\"");
+        llm_chat_put(w, s);
     }
 }
 
@@ -122,6 +120,34 @@ llm_chat_put_data(llm_chat_writer_t *w, const llm_part_t *part)
     llm_out_lit(w->out, ";base64,");
     llm_chat_splice(w, &part->data);
     llm_out_lit(w->out, "\"");
+}
+
+
+void
+llm_chat_put(llm_chat_writer_t *w, const llm_slice_t *s)
+{
+    llm_out_lit(w->out, "\"");
+    llm_chat_splice(w, s);
+    llm_out_lit(w->out, "\"");
+}
+
+
+void
+llm_chat_put_stops(llm_chat_writer_t *w, const llm_chat_t *c)
+{
+    size_t  i;
+
+    llm_out_lit(w->out, "[");
+
+    for (i = 0; i < llm_chat_nstops(c); i++) {
+        if (i != 0) {
+            llm_out_lit(w->out, ",");
+        }
+
+        llm_chat_put(w, &llm_chat_stops(c)[i]);
+    }
+
+    llm_out_lit(w->out, "]");
 }
 
 
@@ -197,6 +223,33 @@ void
 llm_chat_lost(llm_chat_writer_t *w, const char *name, unsigned meaning)
 {
     llm_chat_list(w, meaning ? &w->refused : &w->lost, name, strlen(name));
+}
+
+
+void
+llm_chat_lost_part(llm_chat_writer_t *w, const llm_part_t *part)
+{
+    switch (part->type) {
+
+    case LLM_PART_IMAGE:
+        llm_chat_lost(w, "messages[].content[].image", 1);
+        break;
+
+    case LLM_PART_AUDIO:
+        llm_chat_lost(w, "messages[].content[].audio", 1);
+        break;
+
+    case LLM_PART_FILE:
+        llm_chat_lost(w, "messages[].content[].file", 1);
+        break;
+
+    case LLM_PART_OTHER:
+        llm_chat_lost(w, "messages[].content[].type", 1);
+        break;
+
+    default:
+        break;
+    }
 }
 
 

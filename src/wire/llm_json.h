@@ -79,6 +79,10 @@ llm_json_eq(const llm_slice_t *tok, const char *s, size_t n)
 
 #define llm_json_is(tok, lit)  llm_json_eq(tok, lit, sizeof(lit) - 1)
 
+/* 1 for true, 0 for false, -1 for what is neither. */
+#define llm_json_flag(type)                                                 \
+    ((type) == LLM_JSON_TRUE ? 1 : (type) == LLM_JSON_FALSE ? 0 : -1)
+
 /*
  * Walking over a document that was validated before, or is while walking:
  * the value that comes next is the inside of a string, or the bytes of any

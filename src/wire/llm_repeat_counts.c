@@ -47,8 +47,7 @@ llm_repeat_escape(const llm_u8 *p, const llm_u8 *end)
 }
 
 
-/* The closing quote of the string whose inside begins at p, or NULL. */
-static const llm_u8 *
+const llm_u8 *
 llm_repeat_text(const llm_u8 *p, const llm_u8 *end)
 {
     llm_marks_t  marks;
@@ -130,8 +129,7 @@ llm_repeat_counts_learn(llm_repeat_counts_t *r, const llm_slice_t *data,
 }
 
 
-/* Reads the number at *p, which is followed by no digit. */
-static inline int
+int
 llm_repeat_count(const llm_u8 **p, const llm_u8 *last, int64_t *value)
 {
     int64_t        v;

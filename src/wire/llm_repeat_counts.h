@@ -35,5 +35,13 @@ void llm_repeat_counts_learn(llm_repeat_counts_t *r, const llm_slice_t *data,
 int llm_repeat_counts_match(const llm_repeat_counts_t *r,
     const llm_slice_t *data, llm_slice_t *text, int64_t *values);
 
+/* What such frames are made of.  The closing quote of the JSON string whose
+ * inside begins at p, or NULL: it is none. */
+const llm_u8 *llm_repeat_text(const llm_u8 *p, const llm_u8 *end);
+
+/* Reads the unsigned integer at *p, which must be followed by no digit; 0:
+ * it is none, or has more digits than an int64_t surely holds. */
+int llm_repeat_count(const llm_u8 **p, const llm_u8 *last, int64_t *value);
+
 
 #endif /* LLM_REPEAT_COUNTS_H */

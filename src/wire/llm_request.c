@@ -201,8 +201,7 @@ llm_request_options(llm_request_t *r, llm_json_t *j)
         }
 
         if (usage) {
-            r->include_usage = type == LLM_JSON_TRUE ? 1
-                               : type == LLM_JSON_FALSE ? 0 : -1;
+            r->include_usage = llm_json_flag(type);
         }
     }
 }

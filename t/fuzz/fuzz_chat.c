@@ -18,50 +18,10 @@
 
 
 typedef struct {
-    unsigned        calls;
-    unsigned        fail;
-    size_t          live;
-} fuzz_heap_t;
-
-typedef struct {
     llm_u8         *p;
     size_t          n;
     size_t          extras;     /* of the request that it was made of */
 } fuzz_bytes_t;
-
-
-static void *
-fuzz_heap_resize(void *ctx, void *p, size_t old, size_t n)
-{
-    void         *to;
-    fuzz_heap_t  *h;
-
-    h = ctx;
-
-    if (n == 0) {
-        h->live -= old;
-        free(p);
-        return NULL;
-    }
-
-    if (++h->calls == h->fail) {
-        return NULL;
-    }
-
-    /* always elsewhere, so that a stale pointer is seen */
-
-    to = malloc(n);
-    FUZZ_CHECK(to != NULL);
-
-    if (p != NULL) {
-        memcpy(to, p, old < n ? old : n);
-        free(p);
-    }
-
-    h->live += n - old;
-
-    return to;
-}
 
 
 /* The dialect that a byte chooses, among those that read or write requests. */
@@ -193,10 +153,7 @@ fuzz_translate(fuzz_bytes_t *out, const llm_dialect_t *from,
     llm_alloc_t        a;
     llm_chat_writer_t  w;
 
-    memset(&heap, 0, sizeof(fuzz_heap_t));
-    heap.fail = fail;
-    a.resize = fuzz_heap_resize;
-    a.ctx = &heap;
+    a = fuzz_heap(&heap, fail);
 
     llm_chat_writer_init(&w, &a);
     w.max_depth = LLM_JSON_DEPTH;

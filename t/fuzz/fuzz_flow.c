@@ -1,10 +1,11 @@
 /*
- * The flow: what an upstream sends, whatever it is, becomes the same output
- * however it is cut and whether or not the decoder learned from earlier
- * frames; the output is UTF-8, streams are events with valid JSON, and a
- * terminator is there only if the upstream had finished.
+ * The flow, for every pair of dialects: what an upstream sends, whatever it
+ * is, becomes the same output however it is cut and whether or not the
+ * decoder learned from earlier frames; the output is UTF-8 and in the
+ * client's framing with valid JSON, and a terminator is there only if the
+ * upstream had finished.
  *
- * The first bytes of the input choose the client, the forms, the bounds, the
+ * The first bytes of the input choose the pair, the forms, the bounds, the
  * cuts, and the allocation that fails.
  */
 
@@ -15,7 +16,7 @@
 
 
 #define MAX_SIZE  200000
-#define HEADER    5
+#define HEADER    7
 
 #define LEARNS    0
 #define FORGETS   1
@@ -73,20 +74,39 @@ pass(void *ctx, const llm_u8 *p, size_t n)
 }
 
 
+/* The n-th dialect, modulo how many there are, that is an upstream's or a
+ * client's. */
+static const llm_dialect_t *
+dialect(unsigned n, unsigned upstream)
+{
+    size_t                i, k;
+    const llm_dialect_t  *d, *found[32];
+
+    k = 0;
+
+    for (i = 0; (d = llm_dialect_at(i)) != NULL; i++) {
+        if (upstream ? d->decode != NULL : d->encode != NULL) {
+            found[k++] = d;
+        }
+    }
+
+    return found[n % k];
+}
+
+
 static void
 configure(llm_flow_conf_t *conf, const uint8_t *header)
 {
-    static const llm_dialect_t *const  clients[] = {
-        &llm_dialect_openai, &llm_dialect_simple, &llm_dialect_typed,
-        &llm_dialect_text
-    };
-
     memset(conf, 0, sizeof(llm_flow_conf_t));
 
-    conf->upstream = &llm_dialect_openai;
-    conf->client = clients[header[0] & 3];
+    conf->upstream = dialect(header[5], 1);
+    conf->client = dialect(header[6], 0);
     conf->answer_in = (header[0] & 4) != 0;
     conf->answer_out = (header[0] & 8) != 0;
+    conf->framing = conf->upstream->array && (header[0] & 2)
+                    ? LLM_FRAMING_ARRAY : conf->upstream->framing;
+    conf->array_out = conf->client->array && (header[0] & 1)
+                      && !conf->answer_out;
     conf->usage = (header[0] & 16) != 0;
     conf->hide_usage = (header[0] & 32) != 0;
     conf->pass = header[0] & 64 ? pass : NULL;
@@ -94,6 +114,8 @@ configure(llm_flow_conf_t *conf, const uint8_t *header)
     conf->max_response = header[1] & 128 ? 64 : MAX_SIZE;
     conf->max_depth = 16;
     conf->now = 1700000000;
+    conf->unique = 17;
+    conf->model = llm_slice("asked");
 }
 
 
@@ -229,26 +251,96 @@ check_json(const llm_u8 *p, size_t n)
 }
 
 
-/* Events of one data: line each, JSON or the last one [DONE]. */
+/* The JSON of an event's data: line, or [DONE]. */
+static void
+check_data(const llm_u8 *p, size_t n)
+{
+    if (n != 0 && *p == ' ') {
+        p++;
+        n--;
+    }
+
+    if (n != 6 || memcmp(p, "[DONE]", 6) != 0) {
+        check_json(p, n);
+    }
+}
+
+
+/* Events of one data: line each, with an event: line or Flowise's message:
+ * before it. */
 static void
 check_events(const llm_u8 *p, size_t n)
 {
+    unsigned       data;
     const llm_u8  *end, *eol;
 
     FUZZ_CHECK(n == 0 || memchr(p, '\r', n) == NULL);
 
-    for (end = p + n; p < end; p = eol + 2) {
+    for (data = 0, end = p + n; p < end; p = eol + 1) {
         eol = memchr(p, '\n', (size_t) (end - p));
+        FUZZ_CHECK(eol != NULL);
 
-        FUZZ_CHECK(eol != NULL && end - eol >= 2 && eol[1] == '\n');
-        FUZZ_CHECK(eol - p > 6 && memcmp(p, "data: ", 6) == 0);
+        if (eol == p) {
+            FUZZ_CHECK(data == 1);
+            data = 0;
 
-        if (eol - p == 12 && memcmp(p + 6, "[DONE]", 6) == 0) {
-            FUZZ_CHECK(eol + 2 == end);
-            return;
+        } else if (eol - p > 5 && memcmp(p, "data:", 5) == 0) {
+            check_data(p + 5, (size_t) (eol - p) - 5);
+            data++;
+
+        } else {
+            FUZZ_CHECK(data == 0);
+            FUZZ_CHECK(memcmp(p, "event: ", 7) == 0
+                       || memcmp(p, "message:\n", 9) == 0);
         }
+    }
 
-        check_json(p + 6, (size_t) (eol - p) - 6);
+    FUZZ_CHECK(data == 0);
+}
+
+
+static void
+check_lines(const llm_u8 *p, size_t n)
+{
+    const llm_u8  *end, *eol;
+
+    for (end = p + n; p < end; p = eol + 1) {
+        eol = memchr(p, '\n', (size_t) (end - p));
+        FUZZ_CHECK(eol != NULL);
+        check_json(p, (size_t) (eol - p));
+    }
+}
+
+
+/* A closed array when the flow has ended, whether well or not. */
+static void
+check_array(const llm_u8 *p, size_t n)
+{
+    llm_json_t   j;
+    llm_slice_t  raw;
+
+    if (n == 0) {
+        return;
+    }
+
+    llm_json_init(&j, p, n, 0);
+
+    FUZZ_CHECK(llm_json_skip(&j, &raw) == LLM_JSON_ARRAY);
+    FUZZ_CHECK(llm_json_next(&j) == LLM_JSON_END);
+}
+
+
+static void
+check_stream(const llm_flow_conf_t *conf, const llm_block_t *out)
+{
+    if (conf->array_out) {
+        check_array(out->p, out->n);
+
+    } else if (conf->client->framing == LLM_FRAMING_NDJSON) {
+        check_lines(out->p, out->n);
+
+    } else {
+        check_events(out->p, out->n);
     }
 }
 
@@ -281,24 +373,38 @@ contains(const uint8_t *p, size_t n, const char *s)
 }
 
 
-/* Whether what was written before llm_flow_fail() ends with a terminator;
- * not for clients that have none. */
+/* Whether what was written before llm_flow_fail() has the client's
+ * terminator; -1 for those of which none is looked for. */
 static int
 terminated(const llm_flow_conf_t *conf, const result_t *r)
 {
+    size_t         i;
     const llm_u8  *p;
+
+    static const struct {
+        const llm_dialect_t  *client;
+        const char           *last;
+    } ends[] = {
+        { &llm_dialect_openai, "data: [DONE]\n\n" },
+        { &llm_dialect_completions, "data: [DONE]\n\n" },
+        { &llm_dialect_simple, "data: {\"done\":true}\n\n" },
+        { &llm_dialect_anthropic, "event: message_stop\n"
+                                  "data: {\"type\":\"message_stop\"}\n\n" }
+    };
 
     p = r->out.block.p;
 
-    if (conf->client == &llm_dialect_openai) {
-        return ends_with(p, r->before, "data: [DONE]\n\n");
+    for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        if (conf->client == ends[i].client) {
+            return ends_with(p, r->before, ends[i].last);
+        }
     }
 
-    if (conf->client == &llm_dialect_simple) {
-        return ends_with(p, r->before, "data: {\"done\":true}\n\n");
+    if (conf->client == &llm_dialect_typed) {
+        return contains(p, r->before, "data: {\"type\":\"done\",");
     }
 
-    return contains(p, r->before, "data: {\"type\":\"done\",");
+    return -1;
 }
 
 
@@ -320,7 +426,7 @@ check_output(const llm_flow_conf_t *conf, const result_t *r,
 
     if (r->rc == LLM_DONE && !conf->answer_in) {
         FUZZ_CHECK(contains(p, n, "[DONE]") || r->measure.nfinish != 0
-                   || r->finish);
+                   || r->finish || conf->upstream != &llm_dialect_openai);
     }
 
     if (conf->answer_out) {
@@ -340,7 +446,8 @@ check_output(const llm_flow_conf_t *conf, const result_t *r,
         return;
     }
 
-    FUZZ_CHECK((r->rc == LLM_DONE) == terminated(conf, r) || r->passing);
+    FUZZ_CHECK(r->passing || terminated(conf, r) == -1
+               || (r->rc == LLM_DONE) == terminated(conf, r));
     FUZZ_CHECK((r->rc == LLM_FAILED) == (r->before != out->n));
 
     if (r->passing) {
@@ -348,7 +455,7 @@ check_output(const llm_flow_conf_t *conf, const result_t *r,
     }
 
     FUZZ_CHECK(!(llm_utf8_check(out->p, out->n) & LLM_UTF8_LINESEP));
-    check_events(out->p, out->n);
+    check_stream(conf, out);
 }
 
 

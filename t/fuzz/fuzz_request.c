@@ -5,59 +5,17 @@
  * members of `set`, and the allocation that fails; the rest is the body.
  */
 
-#include <stdlib.h>
-
-#include "llm_json.h"
+#include "fuzz_support.h"
 #include "llm_dialect.h"
 
 
-#define must(x)  do { if (!(x)) { abort(); } } while (0)
+#define must  FUZZ_CHECK
 
-
-typedef struct {
-    unsigned             calls;
-    unsigned             fail;
-    size_t               live;
-} fuzz_heap_t;
 
 typedef struct {
     const llm_u8        *p;
     size_t               n;
 } fuzz_body_t;
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-
-static void *
-fuzz_resize(void *ctx, void *p, size_t old, size_t n)
-{
-    void         *to;
-    fuzz_heap_t  *h;
-
-    h = ctx;
-
-    if (n == 0) {
-        h->live -= old;
-        free(p);
-        return NULL;
-    }
-
-    if (++h->calls == h->fail) {
-        return NULL;
-    }
-
-    to = malloc(n);
-    must(to != NULL);
-
-    if (p != NULL) {
-        memcpy(to, p, old);
-        free(p);
-    }
-
-    h->live += n - old;
-
-    return to;
-}
 
 
 /*
@@ -386,11 +344,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     in.p = data + 3;
     in.n = size - 3;
 
-    heap.calls = 0;
-    heap.fail = data[2] % 16;
-    heap.live = 0;
-    a.resize = fuzz_resize;
-    a.ctx = &heap;
+    a = fuzz_heap(&heap, data[2] % 16);
 
     was = llm_request_read(&r, in.p, in.n, 0, &llm_dialect_openai);
     must(was == LLM_OK || was == LLM_INVALID || was == LLM_TOO_DEEP);

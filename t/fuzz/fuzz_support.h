@@ -48,6 +48,60 @@ fuzz_resize(void *ctx, void *p, size_t old, size_t n)
 static const llm_alloc_t  fuzz_alloc = { fuzz_resize, NULL };
 
 
+/* An allocator that counts, moves every block, and fails once. */
+typedef struct {
+    unsigned        calls;
+    unsigned        fail;       /* this call for memory fails; 0: none */
+    size_t          live;       /* bytes not freed */
+} fuzz_heap_t;
+
+
+static inline void *
+fuzz_heap_resize(void *ctx, void *p, size_t old, size_t n)
+{
+    void         *to;
+    fuzz_heap_t  *h;
+
+    h = ctx;
+
+    if (n == 0) {
+        h->live -= old;
+        free(p);
+        return NULL;
+    }
+
+    if (++h->calls == h->fail) {
+        return NULL;
+    }
+
+    to = malloc(n);
+    FUZZ_CHECK(to != NULL);
+
+    if (p != NULL) {
+        memcpy(to, p, old < n ? old : n);
+        free(p);
+    }
+
+    h->live += n - old;
+
+    return to;
+}
+
+
+static inline llm_alloc_t
+fuzz_heap(fuzz_heap_t *h, unsigned fail)
+{
+    llm_alloc_t  a;
+
+    memset(h, 0, sizeof(fuzz_heap_t));
+    h->fail = fail;
+    a.resize = fuzz_heap_resize;
+    a.ctx = h;
+
+    return a;
+}
+
+
 /* A copy of exactly n bytes, so that the sanitizer sees an overread. */
 static inline llm_u8 *
 fuzz_copy(const void *p, size_t n)

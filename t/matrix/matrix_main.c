@@ -22,6 +22,9 @@
 #define MATRIX_SIDES 16
 #define DETAILS      20
 
+/* bytes of a fixture that is worth reading */
+#define GOLDEN_MAX   8192
+
 
 /* Where the bytes of an upstream dialect lie. */
 typedef struct {
@@ -386,7 +389,11 @@ check_case(const file_t *file, const matrix_case_t *c, const char *p,
         json_decref(got);
     }
 
-    if (file->own) {
+    /* one answer of Gemini's is the same for both framings */
+
+    if (file->own && n <= GOLDEN_MAX
+        && !(c->answer_out && c->to->framing == LLM_FRAMING_ARRAY))
+    {
         golden(file, c, &r);
     }
 

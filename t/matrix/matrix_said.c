@@ -586,7 +586,11 @@ give(json_t *said, const matrix_side_t *side, const char *type,
     f.answer = answer;
     f.doc = matrix_load(p, n);
 
-    if (!said_over(said)) {
+    /* data that is blank is nothing to any of them */
+
+    if (!said_over(said)
+        && (side->framing != LLM_FRAMING_SSE || strspn(p, " \t\n") < n))
+    {
         side->read(said, &f);
     }
 

@@ -77,6 +77,8 @@ static const table_probe_t  tables_all[] = {
 
     openai("sampling", "limit of tokens (`max_completion_tokens`)",
            "\"max_completion_tokens\":77,", "77"),
+    { "requests-sampling", "no limit of tokens", &llm_dialect_openai,
+      OPENAI("\"max_completion_tokens\":77,"), OPENAI(""), "" },
     openai("sampling", "`temperature`", "\"temperature\":0.7,", "0.7"),
     openai("sampling", "`temperature` 1.7", "\"temperature\":1.7,", "1.7"),
     openai("sampling", "`top_p`", "\"top_p\":0.9,", "0.9"),

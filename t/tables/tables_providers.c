@@ -1,5 +1,6 @@
 /*
- * The rows of the table of providers: path, credential, habits.
+ * The rows of the table of dialects, and of that of providers: path,
+ * credential, habits.
  */
 
 #include "tables.h"
@@ -60,12 +61,56 @@ tables_quirks(const llm_provider_t *p)
 }
 
 
+static void
+tables_dialects(void)
+{
+    size_t                i;
+    const llm_dialect_t  *d;
+
+    static const char *const  framings[] = {
+        [LLM_FRAMING_SSE] = "server-sent events",
+        [LLM_FRAMING_NDJSON] = "JSON lines",
+        [LLM_FRAMING_ARRAY] = "a JSON array",
+        [LLM_FRAMING_NONE] = "plain text"
+    };
+
+    tables_open("dialects");
+    printf("| name | client | provider | a stream is | one answer is |"
+           " without a word of it | must have |\n");
+    tables_rule(7);
+
+    for (i = 0; (d = llm_dialect_at(i)) != NULL; i++) {
+        printf("| [`%s`]", tables_name(&d->name));
+        printf("(#%s) |", tables_name(&d->name));
+        printf(" %s | %s |", tables_is_client(d) ? "yes" : "no",
+               tables_is_upstream(d) ? "yes" : "no");
+        printf(" %s%s, `%s` |", framings[d->framing],
+               d->array ? " or a JSON array" : "",
+               tables_name(&d->stream_type));
+        printf(" `%s` |", tables_name(&d->answer_type));
+        printf(" %s |", d->stream_member.p == NULL && d->model_in_path
+                        ? "as the path says"
+                        : d->stream_default ? "a stream" : "one answer");
+
+        if (d->needs.p != NULL) {
+            printf(" `%s` |\n", tables_name(&d->needs));
+
+        } else {
+            printf(" |\n");
+        }
+    }
+
+    tables_close();
+}
+
+
 void
 tables_providers(void)
 {
     size_t                 i;
     const llm_provider_t  *p;
 
+    tables_dialects();
     tables_open("providers");
     printf("| provider | dialect | path | credential | habits |\n");
     tables_rule(5);

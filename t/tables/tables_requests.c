@@ -212,9 +212,39 @@ tables_request_group(const char *group)
 }
 
 
+/* How an effort becomes a budget, and a budget an effort. */
+static void
+tables_efforts(void)
+{
+    int           effort;
+    char          text[32];
+    int64_t       budget;
+    llm_slice_t   word, number;
+
+    tables_open("efforts");
+    printf("| effort | budget in tokens | this budget is |\n");
+    tables_rule(3);
+
+    for (effort = LLM_EFFORT_NONE; effort <= LLM_EFFORT_MAX; effort++) {
+        word = llm_effort_word((llm_effort_t) effort);
+        budget = llm_effort_budget((llm_effort_t) effort);
+
+        snprintf(text, sizeof(text), "%d", (int) budget);
+        number = tables_slice(text);
+
+        printf("| `%s` | %s |", tables_name(&word), text);
+        word = llm_effort_word(llm_effort_of_budget(&number));
+        printf(" `%s` |\n", tables_name(&word));
+    }
+
+    tables_close();
+}
+
+
 void
 tables_requests(void)
 {
+    tables_efforts();
     tables_request_group("requests-sampling");
     tables_request_group("requests-format");
     tables_request_group("requests-tools");

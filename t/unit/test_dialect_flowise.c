@@ -279,7 +279,7 @@ test_fixtures(void **state)
 {
     (void) state;
 
-    assert_int_equal(unit_each(FIXTURES, "sse", check_file), 17);
+    assert_true(unit_each(FIXTURES, "sse", check_file) >= 17);
 }
 
 

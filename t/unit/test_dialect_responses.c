@@ -572,6 +572,109 @@ test_repeated(void **state)
 }
 
 
+/* Numbers and padding may differ too, wherever they stand. */
+static void
+test_numbered(void **state)
+{
+    (void) state;
+
+#define TEXT  "\"type\":\"response.output_text.delta\",\"output_index\":0,"
+#define THINK "\"type\":\"response.reasoning_text.delta\","                  \
+              "\"output_index\":1,"
+
+    check(START
+          EV("{" TEXT "\"sequence_number\":9,\"delta\":\"a\","
+             "\"obfuscation\":\"xx\"}")
+          EV("{" TEXT "\"sequence_number\":10,\"delta\":\"\\u00e9\","
+             "\"obfuscation\":\"\"}")
+          EV("{" TEXT "\"sequence_number\":11,\"delta\":\"\\\"}\","
+             "\"obfuscation\":\"\\\\\"}")
+          EV("{" TEXT "\"sequence_number\":12,\"delta\":\"\","
+             "\"obfuscation\":\"x\"}")
+          EV("{" TEXT "\"sequence_number\":13,\"delta\":\"b\","
+             "\"obfuscation\":\"x\",\"logprobs\":[]}")
+          EV("{\"obfuscation\":\"x\"," THINK "\"delta\":\"c\","
+             "\"sequence_number\":14}")
+          EV("{\"obfuscation\":\"yy\"," THINK "\"delta\":\"d\","
+             "\"sequence_number\":150}")
+          EV("{\"delta\":\"e\"," TEXT "\"sequence_number\":-1}")
+          EV("{\"delta\":\"f\"," TEXT "\"sequence_number\":-1.5}")
+          EV("{\"type\":\"response.output_text.done\",\"output_index\":0,"
+             "\"text\":\"again\"}") DONE,
+          "{" SAID "\"choices\":{\"0\":{\"text\":\"a\\u00e9\\\"}bef\","
+          "\"reasoning\":\"cd\"," STOP "}},\"order\":\"start text "
+          "reasoning text finish end\",\"end\":\"done\"}");
+
+    /* broken where it differs: no delta like the one before */
+
+    check(START EV("{" TEXT "\"sequence_number\":9,\"delta\":\"a\"}")
+          EV("{" TEXT "\"sequence_number\":09,\"delta\":\"b\"}"),
+          "{" SAID "\"choices\":{\"0\":{\"text\":\"a\"}},"
+          "\"order\":\"start text\",\"end\":\"invalid\"}");
+
+    check(START EV("{" TEXT "\"sequence_number\":9,\"delta\":\"a\"}")
+          EV("{" TEXT "\"sequence_number\":9,\"delta\":\"\\b\\x\"}"),
+          "{" SAID "\"choices\":{\"0\":{\"text\":\"a\"}},"
+          "\"order\":\"start text\",\"end\":\"invalid\"}");
+
+    /* the same data under another event */
+
+    check(START "event: response.output_text.delta\n"
+          EV("{\"delta\":\"a\"}") "event: response.refusal.delta\n"
+          EV("{\"delta\":\"b\"}") DONE,
+          "{" SAID "\"choices\":{\"0\":{\"text\":\"a\","
+          "\"refusal\":\"b\"," STOP "}},\"order\":\"start text refusal "
+          "finish end\",\"end\":\"done\"}");
+}
+
+
+/* With a space in every other frame none is like the one before. */
+static void
+check_unlike(const char *path, const char *name)
+{
+    size_t        i, n, frames;
+    json_t       *a, *b;
+    llm_u8       *p;
+    unit_out_t    o;
+
+    p = unit_read(path, &n);
+    unit_out_init(&o, 0, 0);
+
+    for (i = 0, frames = 0; i < n; i++) {
+        llm_out(&o.out, p + i, 1);
+
+        if (p[i] == '{' && i >= 5 && memcmp(p + i - 5, "ata: ", 5) == 0
+            && frames++ % 2 == 0)
+        {
+            llm_out(&o.out, " ", 1);
+        }
+    }
+
+    unit_out_end(&o);
+
+    a = codec_stream(&llm_dialect_responses, p, n);
+    b = codec_stream(&llm_dialect_responses, o.p, o.n);
+
+    if (!json_equal(a, b)) {
+        fail_msg("%s: not the same without repeats", name);
+    }
+
+    json_decref(a);
+    json_decref(b);
+    unit_out_free(&o);
+    free(p);
+}
+
+
+static void
+test_unlike(void **state)
+{
+    (void) state;
+
+    (void) unit_each("t/fixtures/responses", ".sse", check_unlike);
+}
+
+
 int
 main(void)
 {
@@ -590,7 +693,9 @@ main(void)
         cmocka_unit_test(test_invalid),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_many_items),
-        cmocka_unit_test(test_repeated)
+        cmocka_unit_test(test_repeated),
+        cmocka_unit_test(test_numbered),
+        cmocka_unit_test(test_unlike)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

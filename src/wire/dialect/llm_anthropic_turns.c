@@ -46,19 +46,6 @@ llm_anthropic_write_id(llm_chat_writer_t *w, const llm_chat_t *c, size_t i)
 }
 
 
-static void
-llm_anthropic_write_quoted(llm_chat_writer_t *w, const llm_slice_t *s)
-{
-    llm_out_lit(w->out, "\"");
-
-    if (s->p != NULL) {
-        llm_chat_splice(w, s);
-    }
-
-    llm_out_lit(w->out, "\"");
-}
-
-
 /* Whether a part is one that this dialect can say. */
 static int
 llm_anthropic_has(const llm_part_t *part)
@@ -145,20 +132,20 @@ llm_anthropic_write_media(llm_chat_writer_t *w, const llm_part_t *part)
         media = llm_chat_media(part);
 
         llm_out_lit(w->out, "{\"type\":\"base64\",\"media_type\":");
-        llm_anthropic_write_quoted(w, &media);
+        llm_chat_put(w, &media);
         llm_out_lit(w->out, ",\"data\":");
-        llm_anthropic_write_quoted(w, &part->data);
+        llm_chat_put(w, &part->data);
 
     } else {
         llm_out_lit(w->out, "{\"type\":\"url\",\"url\":");
-        llm_anthropic_write_quoted(w, &part->url);
+        llm_chat_put(w, &part->url);
     }
 
     llm_out_lit(w->out, "}");
 
     if (part->type == LLM_PART_FILE && part->name.n != 0) {
         llm_out_lit(w->out, ",\"title\":");
-        llm_anthropic_write_quoted(w, &part->name);
+        llm_chat_put(w, &part->name);
     }
 
     llm_out_lit(w->out, "}");
@@ -170,9 +157,9 @@ llm_anthropic_write_thought(llm_chat_writer_t *w, const llm_part_t *part)
 {
     if (part->signature.n != 0) {
         llm_out_lit(w->out, "{\"type\":\"thinking\",\"thinking\":");
-        llm_anthropic_write_quoted(w, &part->text);
+        llm_chat_put(w, &part->text);
         llm_out_lit(w->out, ",\"signature\":");
-        llm_anthropic_write_quoted(w, &part->signature);
+        llm_chat_put(w, &part->signature);
         llm_out_lit(w->out, "}");
 
         if (part->data.n == 0) {
@@ -183,7 +170,7 @@ llm_anthropic_write_thought(llm_chat_writer_t *w, const llm_part_t *part)
     }
 
     llm_out_lit(w->out, "{\"type\":\"redacted_thinking\",\"data\":");
-    llm_anthropic_write_quoted(w, &part->data);
+    llm_chat_put(w, &part->data);
     llm_out_lit(w->out, "}");
 }
 
@@ -210,7 +197,7 @@ llm_anthropic_write_part(llm_chat_writer_t *w, const llm_chat_t *c,
         llm_out_lit(w->out, "{\"type\":\"tool_use\",\"id\":");
         llm_anthropic_write_id(w, c, i);
         llm_out_lit(w->out, ",\"name\":");
-        llm_anthropic_write_quoted(w, &part->name);
+        llm_chat_put(w, &part->name);
         llm_out_lit(w->out, ",\"input\":");
 
         if (!llm_chat_object(w, &part->args,
@@ -225,7 +212,7 @@ llm_anthropic_write_part(llm_chat_writer_t *w, const llm_chat_t *c,
 
     default:    /* text */
         llm_out_lit(w->out, "{\"type\":\"text\",\"text\":");
-        llm_anthropic_write_quoted(w, &part->text);
+        llm_chat_put(w, &part->text);
         llm_out_lit(w->out, "}");
         break;
     }
@@ -292,7 +279,7 @@ llm_anthropic_write_content(llm_chat_writer_t *w, const llm_chat_t *c,
     const llm_part_t  *part;
 
     if (text != NULL) {
-        llm_anthropic_write_quoted(w, &text->text);
+        llm_chat_put(w, &text->text);
         return;
     }
 
@@ -462,7 +449,7 @@ llm_anthropic_write_system(llm_chat_writer_t *w, const llm_chat_t *c)
     }
 
     if (n == 1) {
-        llm_anthropic_write_quoted(w, &text->text);
+        llm_chat_put(w, &text->text);
         return;
     }
 
@@ -472,7 +459,7 @@ llm_anthropic_write_system(llm_chat_writer_t *w, const llm_chat_t *c)
         if (llm_anthropic_is_system(w, part)) {
             llm_write_opening(w->out, written++, "[");
             llm_out_lit(w->out, "{\"type\":\"text\",\"text\":");
-            llm_anthropic_write_quoted(w, &part->text);
+            llm_chat_put(w, &part->text);
             llm_out_lit(w->out, "}");
         }
     }

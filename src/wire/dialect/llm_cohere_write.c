@@ -80,7 +80,7 @@ llm_cohere_write_part(llm_chat_writer_t *w, const llm_part_t *p)
     }
 
     llm_out_lit(w->out, "{\"type\":\"thinking\",\"thinking\":");
-    llm_openai_put(w, &p->text);
+    llm_chat_put(w, &p->text);
     llm_out_lit(w->out, "}");
 }
 
@@ -108,7 +108,7 @@ llm_cohere_write_content(llm_chat_writer_t *w, const llm_chat_t *c,
             n++;
 
         } else if (p[at].inner == (role == LLM_ROLE_TOOL)) {
-            llm_openai_lost_part(w, &p[at]);
+            llm_chat_lost_part(w, &p[at]);
         }
     }
 
@@ -124,7 +124,7 @@ llm_cohere_write_content(llm_chat_writer_t *w, const llm_chat_t *c,
     }
 
     if (n == 1 && p[last].type == LLM_PART_TEXT) {
-        llm_openai_put(w, &p[last].text);
+        llm_chat_put(w, &p[last].text);
         return;
     }
 
@@ -149,7 +149,7 @@ llm_cohere_write_call(llm_chat_writer_t *w, const llm_chat_t *c, size_t i)
     llm_out_lit(w->out, "{\"id\":\"");
     llm_chat_call_id(w, c, i);
     llm_out_lit(w->out, "\",\"type\":\"function\",\"function\":{\"name\":");
-    llm_openai_put(w, &p->name);
+    llm_chat_put(w, &p->name);
     llm_out_lit(w->out, ",\"arguments\":\"");
     llm_chat_args(w, &p->args, p->args_string);
     llm_out_lit(w->out, "\"}}");
@@ -285,11 +285,11 @@ static void
 llm_cohere_write_tool(llm_chat_writer_t *w, const llm_tool_t *tool)
 {
     llm_out_lit(w->out, "{\"type\":\"function\",\"function\":{\"name\":");
-    llm_openai_put(w, &tool->name);
+    llm_chat_put(w, &tool->name);
 
     if (tool->description.p != NULL) {
         llm_out_lit(w->out, ",\"description\":");
-        llm_openai_put(w, &tool->description);
+        llm_chat_put(w, &tool->description);
     }
 
     llm_out_lit(w->out, ",\"parameters\":");
@@ -415,24 +415,6 @@ llm_cohere_write_thinking(llm_chat_writer_t *w, const llm_chat_t *c)
 }
 
 
-static void
-llm_cohere_write_stops(llm_chat_writer_t *w, const llm_chat_t *c)
-{
-    size_t  i;
-
-    if (llm_chat_nstops(c) == 0 || !llm_chat_member(w, "stop_sequences")) {
-        return;
-    }
-
-    for (i = 0; i < llm_chat_nstops(c); i++) {
-        llm_write_opening(w->out, (unsigned) i, "[");
-        llm_openai_put(w, &llm_chat_stops(c)[i]);
-    }
-
-    llm_out_lit(w->out, "]");
-}
-
-
 /* What Cohere has no name for. */
 static void
 llm_cohere_lost_members(llm_chat_writer_t *w, const llm_chat_t *c)
@@ -522,7 +504,11 @@ llm_cohere_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
                      llm_cohere_slice(c, llm_cohere_numbers[i].at));
     }
 
-    llm_cohere_write_stops(w, c);
+
+    if (llm_chat_nstops(c) != 0 && llm_chat_member(w, "stop_sequences")) {
+        llm_chat_put_stops(w, c);
+    }
+
     llm_cohere_write_tools(w, c);
     llm_cohere_write_format(w, c);
     llm_cohere_write_thinking(w, c);

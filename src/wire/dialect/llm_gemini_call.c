@@ -13,6 +13,11 @@
 #include "llm_gemini.h"
 
 
+/* bytes at the end of a chunk, with its counts, that an id is made of when the
+ * answer has none */
+#define LLM_GEMINI_SEED  256
+
+
 typedef struct {
     llm_slice_t         id;
     llm_slice_t         name;
@@ -95,8 +100,19 @@ llm_gemini_id_full(llm_out_t *out)
 static llm_rc_t
 llm_gemini_make_id(llm_gemini_chunk_t *c, unsigned index)
 {
-    llm_u8     buf[64];
-    llm_out_t  out;
+    size_t       n;
+    llm_u8       buf[64];
+    llm_out_t    out;
+    llm_slice_t  seed;
+
+    seed = c->id;
+
+    if (seed.n == 0) {
+        seed = c->frame->data;
+        n = seed.n < LLM_GEMINI_SEED ? seed.n : LLM_GEMINI_SEED;
+        seed.p += seed.n - n;
+        seed.n = n;
+    }
 
     out.pos = buf;
     out.end = buf + sizeof(buf);
@@ -104,8 +120,7 @@ llm_gemini_make_id(llm_gemini_chunk_t *c, unsigned index)
     out.ctx = NULL;
     out.failed = 0;
 
-    llm_write_id(&out, "call_", c->id.n != 0 ? &c->id : &c->frame->data, 0,
-                 c->ev.choice << 16 | index);
+    llm_write_id(&out, "call_", &seed, 0, c->ev.choice << 16 | index);
 
     return llm_gemini_put(c, buf, (size_t) (out.pos - buf));
 }

@@ -467,8 +467,7 @@ llm_gemini_read_thinking(llm_chat_t *c, llm_json_type_t type,
             }
 
         } else if (llm_gemini_is(&key, "includeThoughts")) {
-            c->thoughts = t == LLM_JSON_TRUE ? 1
-                          : t == LLM_JSON_FALSE ? 0 : -1;
+            c->thoughts = llm_json_flag(t);
         }
     }
 

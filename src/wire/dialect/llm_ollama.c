@@ -158,7 +158,6 @@ llm_ollama_seconds(const llm_slice_t *s)
     const llm_u8  *p, *end;
 
     p = s->p;
-    end = p + s->n;
 
     if (s->n < 20 || p[4] != '-' || p[7] != '-' || p[13] != ':'
         || p[16] != ':')
@@ -166,6 +165,7 @@ llm_ollama_seconds(const llm_slice_t *s)
         return -1;
     }
 
+    end = p + s->n;
     year = llm_ollama_two(p) * 100 + llm_ollama_two(p + 2);
     month = llm_ollama_two(p + 5);
     day = llm_ollama_two(p + 8);

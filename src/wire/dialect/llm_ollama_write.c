@@ -50,22 +50,6 @@ llm_ollama_option(llm_chat_writer_t *w, unsigned n, const char *name)
 }
 
 
-static void
-llm_ollama_write_stops(llm_chat_writer_t *w, const llm_chat_t *c)
-{
-    size_t  i;
-
-    for (i = 0; i < llm_chat_nstops(c); i++) {
-        llm_write_opening(w->out, (unsigned) i, "[");
-        llm_out_lit(w->out, "\"");
-        llm_chat_splice(w, &llm_chat_stops(c)[i]);
-        llm_out_lit(w->out, "\"");
-    }
-
-    llm_out_lit(w->out, "]");
-}
-
-
 static int
 llm_ollama_has_options(const llm_chat_t *c)
 {
@@ -114,7 +98,7 @@ llm_ollama_write_options(llm_chat_writer_t *w, const llm_chat_t *c)
 
     if (llm_chat_nstops(c) != 0) {
         llm_ollama_option(w, n++, "stop");
-        llm_ollama_write_stops(w, c);
+        llm_chat_put_stops(w, c);
     }
 
     for (i = 0; i < llm_chat_nextras(c); i++) {

@@ -44,6 +44,10 @@ llm_rc_t llm_openai_read_choice(llm_chat_t *c, llm_slice_t *allowed,
 llm_rc_t llm_openai_read_allowed(llm_chat_t *c, const llm_slice_t *allowed,
     const char *member);
 
+/* What a format is by the word for it; its schema was read before. */
+llm_rc_t llm_openai_read_format_word(llm_chat_t *c, const llm_slice_t *word,
+    const char *member);
+
 /* "response_format". */
 llm_rc_t llm_openai_read_format(llm_chat_t *c, llm_json_type_t type,
     const llm_slice_t *v);
@@ -56,16 +60,18 @@ llm_slice_t llm_openai_audio_format(const llm_slice_t *media);
 /* "messages" */
 void llm_openai_write_messages(llm_chat_writer_t *w, const llm_chat_t *c);
 
-/* A string anywhere, with its quotes. */
-void llm_openai_put(llm_chat_writer_t *w, const llm_slice_t *s);
-
-/* A text, an image, audio or a file of a user's content; the loss of a part
- * that is of neither. */
+/* A text, an image, audio or a file of a user's content. */
 void llm_openai_put_part(llm_chat_writer_t *w, const llm_part_t *part);
-void llm_openai_lost_part(llm_chat_writer_t *w, const llm_part_t *part);
 
-/* "tools"; those that the provider runs itself are lost.  1: there is one. */
+/* "tools", each by put() or in OpenAI's form; those that the provider runs
+ * itself are lost.  1: there is one. */
 int llm_openai_write_tools(llm_chat_writer_t *w, const llm_chat_t *c);
+int llm_openai_write_tool_list(llm_chat_writer_t *w, const llm_chat_t *c,
+    void (*put)(llm_chat_writer_t *w, const llm_tool_t *tool));
+
+/* "tool_choice"; what stands around the name of a tool is the dialect's. */
+void llm_openai_write_tool_choice(llm_chat_writer_t *w, const llm_chat_t *c,
+    const char *opening, const char *closing);
 
 /*
  * A body of chat completions; with own() one of completions, which has no

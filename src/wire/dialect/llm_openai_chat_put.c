@@ -7,43 +7,6 @@
 #include "llm_openai_chat.h"
 
 
-/* A string anywhere, with its quotes. */
-void
-llm_openai_put(llm_chat_writer_t *w, const llm_slice_t *s)
-{
-    llm_out_lit(w->out, "\"");
-    llm_chat_splice(w, s);
-    llm_out_lit(w->out, "\"");
-}
-
-
-void
-llm_openai_lost_part(llm_chat_writer_t *w, const llm_part_t *part)
-{
-    switch (part->type) {
-
-    case LLM_PART_IMAGE:
-        llm_chat_lost(w, "messages[].content[].image", 1);
-        break;
-
-    case LLM_PART_AUDIO:
-        llm_chat_lost(w, "messages[].content[].audio", 1);
-        break;
-
-    case LLM_PART_FILE:
-        llm_chat_lost(w, "messages[].content[].file", 1);
-        break;
-
-    case LLM_PART_OTHER:
-        llm_chat_lost(w, "messages[].content[].type", 1);
-        break;
-
-    default:
-        break;
-    }
-}
-
-
 static void
 llm_openai_put_image(llm_chat_writer_t *w, const llm_part_t *part)
 {
@@ -53,12 +16,12 @@ llm_openai_put_image(llm_chat_writer_t *w, const llm_part_t *part)
         llm_chat_put_data(w, part);
 
     } else {
-        llm_openai_put(w, &part->url);
+        llm_chat_put(w, &part->url);
     }
 
     if (part->name.n != 0) {
         llm_out_lit(w->out, ",\"detail\":");
-        llm_openai_put(w, &part->name);
+        llm_chat_put(w, &part->name);
     }
 
     llm_out_lit(w->out, "}}");
@@ -71,9 +34,9 @@ llm_openai_put_audio(llm_chat_writer_t *w, const llm_part_t *part,
 {
     llm_out_lit(w->out, "{\"type\":\"input_audio\",\"input_audio\":"
                         "{\"data\":");
-    llm_openai_put(w, &part->data);
+    llm_chat_put(w, &part->data);
     llm_out_lit(w->out, ",\"format\":");
-    llm_openai_put(w, format);
+    llm_chat_put(w, format);
     llm_out_lit(w->out, "}}");
 }
 
@@ -89,7 +52,7 @@ llm_openai_put_file(llm_chat_writer_t *w, const llm_part_t *part)
         llm_out_lit(w->out, ",\"filename\":");
 
         if (part->name.n != 0) {
-            llm_openai_put(w, &part->name);
+            llm_chat_put(w, &part->name);
 
         } else {
             llm_out_lit(w->out, "\"file\"");
@@ -97,7 +60,7 @@ llm_openai_put_file(llm_chat_writer_t *w, const llm_part_t *part)
 
     } else {
         llm_out_lit(w->out, "\"file_id\":");
-        llm_openai_put(w, &part->id);
+        llm_chat_put(w, &part->id);
     }
 
     llm_out_lit(w->out, "}}");
@@ -146,7 +109,7 @@ llm_openai_put_part(llm_chat_writer_t *w, const llm_part_t *part)
 
     case LLM_PART_TEXT:
         llm_out_lit(w->out, "{\"type\":\"text\",\"text\":");
-        llm_openai_put(w, &part->text);
+        llm_chat_put(w, &part->text);
         llm_out_lit(w->out, "}");
         break;
 
@@ -188,7 +151,7 @@ llm_openai_put_content(llm_chat_writer_t *w, const llm_chat_t *c, size_t i,
             at = n++ == 0 ? i : at;
 
         } else {
-            llm_openai_lost_part(w, &parts[i]);
+            llm_chat_lost_part(w, &parts[i]);
         }
     }
 
@@ -197,7 +160,7 @@ llm_openai_put_content(llm_chat_writer_t *w, const llm_chat_t *c, size_t i,
     }
 
     if (n == 1 && parts[at].type == LLM_PART_TEXT) {
-        llm_openai_put(w, &parts[at].text);
+        llm_chat_put(w, &parts[at].text);
         return 1;
     }
 
@@ -257,14 +220,14 @@ llm_openai_put_call(llm_chat_writer_t *w, const llm_chat_t *c, size_t i)
     llm_out_lit(w->out, "{\"id\":\"");
     llm_chat_call_id(w, c, i);
     llm_out_lit(w->out, "\",\"type\":\"function\",\"function\":{\"name\":");
-    llm_openai_put(w, &part->name);
+    llm_chat_put(w, &part->name);
     llm_out_lit(w->out, ",\"arguments\":\"");
     llm_chat_args(w, &part->args, part->args_string);
     llm_out_lit(w->out, "\"}");
 
     if (part->signature.n != 0) {
         llm_out_lit(w->out, LLM_OPENAI_SIGNATURE);
-        llm_openai_put(w, &part->signature);
+        llm_chat_put(w, &part->signature);
         llm_out_lit(w->out, "}}");
     }
 
@@ -331,16 +294,16 @@ llm_openai_put_details(llm_chat_writer_t *w, const llm_chat_t *c, size_t i,
         if (part->data.p != NULL) {
             llm_out_lit(w->out, "{\"type\":\"reasoning.encrypted\","
                                 "\"data\":");
-            llm_openai_put(w, &part->data);
+            llm_chat_put(w, &part->data);
 
         } else {
             llm_out_lit(w->out, "{\"type\":\"reasoning.text\",\"text\":");
-            llm_openai_put(w, &part->text);
+            llm_chat_put(w, &part->text);
         }
 
         if (part->signature.n != 0) {
             llm_out_lit(w->out, ",\"signature\":");
-            llm_openai_put(w, &part->signature);
+            llm_chat_put(w, &part->signature);
         }
 
         llm_out_lit(w->out, ",\"index\":");
@@ -475,7 +438,7 @@ llm_openai_put_message(llm_chat_writer_t *w, const llm_chat_t *c, size_t i,
 
     if (!llm_openai_says(w, c, i, end, role)) {
         for ( /* void */ ; i < end; i++) {
-            llm_openai_lost_part(w, &llm_chat_parts(c)[i]);
+            llm_chat_lost_part(w, &llm_chat_parts(c)[i]);
 
             if (llm_chat_parts(c)[i].type == LLM_PART_REASONING) {
                 llm_chat_lost(w, "messages[].reasoning", 0);

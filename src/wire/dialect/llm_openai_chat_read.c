@@ -49,8 +49,7 @@ llm_openai_read_options(llm_openai_body_t *b, llm_json_type_t type,
 
     while (llm_json_member(&j, &key, &s, &t)) {
         if (llm_json_is(&key, "include_usage")) {
-            b->c->include_usage = t == LLM_JSON_TRUE ? 1
-                                  : t == LLM_JSON_FALSE ? 0 : -1;
+            b->c->include_usage = llm_json_flag(t);
 
         } else if (llm_json_is(&key, "include_obfuscation")) {
             name = llm_slice("stream_options.include_obfuscation");

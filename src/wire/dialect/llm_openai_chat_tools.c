@@ -31,8 +31,7 @@ llm_openai_read_function(llm_tool_t *tool, const llm_slice_t *raw)
             tool->schema = s;
 
         } else if (llm_json_is(&key, "strict")) {
-            tool->strict = t == LLM_JSON_TRUE ? 1
-                           : t == LLM_JSON_FALSE ? 0 : -1;
+            tool->strict = llm_json_flag(t);
         }
     }
 }
@@ -333,10 +332,30 @@ llm_openai_read_schema(llm_chat_t *c, const llm_slice_t *raw)
             c->schema_name = v;
 
         } else if (llm_json_is(&key, "strict")) {
-            c->schema_strict = type == LLM_JSON_TRUE ? 1
-                               : type == LLM_JSON_FALSE ? 0 : -1;
+            c->schema_strict = llm_json_flag(type);
         }
     }
+}
+
+
+llm_rc_t
+llm_openai_read_format_word(llm_chat_t *c, const llm_slice_t *word,
+    const char *member)
+{
+    if (llm_json_is(word, "text")) {
+        c->format = LLM_FORMAT_TEXT;
+
+    } else if (llm_json_is(word, "json_object")) {
+        c->format = LLM_FORMAT_OBJECT;
+
+    } else if (llm_json_is(word, "json_schema") && c->schema.p != NULL) {
+        c->format = LLM_FORMAT_SCHEMA;
+
+    } else {
+        return llm_chat_wrong(c, member);
+    }
+
+    return LLM_OK;
 }
 
 
@@ -374,18 +393,5 @@ llm_openai_read_format(llm_chat_t *c, llm_json_type_t type,
         }
     }
 
-    if (llm_json_is(&word, "text")) {
-        c->format = LLM_FORMAT_TEXT;
-
-    } else if (llm_json_is(&word, "json_object")) {
-        c->format = LLM_FORMAT_OBJECT;
-
-    } else if (llm_json_is(&word, "json_schema") && c->schema.p != NULL) {
-        c->format = LLM_FORMAT_SCHEMA;
-
-    } else {
-        return llm_chat_wrong(c, "response_format");
-    }
-
-    return LLM_OK;
+    return llm_openai_read_format_word(c, &word, "response_format");
 }

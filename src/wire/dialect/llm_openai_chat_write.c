@@ -12,6 +12,9 @@
     "prompt_cache_retention", "verbosity", "modalities", "audio",           \
     "prediction", "web_search_options", "moderation"
 
+#define LLM_OPENAI_FUNCTION                                                 \
+    "{\"type\":\"function\",\"function\":{\"name\":"
+
 /* extras of any dialect that mean here what they mean there */
 static const char *const  llm_openai_extras[] = {
     LLM_OPENAI_EXTRAS, NULL
@@ -41,12 +44,12 @@ llm_openai_put_flag(llm_chat_writer_t *w, const char *name, int flag)
 static void
 llm_openai_put_tool(llm_chat_writer_t *w, const llm_tool_t *tool)
 {
-    llm_out_lit(w->out, "{\"type\":\"function\",\"function\":{\"name\":");
-    llm_openai_put(w, &tool->name);
+    llm_out_lit(w->out, LLM_OPENAI_FUNCTION);
+    llm_chat_put(w, &tool->name);
 
     if (tool->description.p != NULL) {
         llm_out_lit(w->out, ",\"description\":");
-        llm_openai_put(w, &tool->description);
+        llm_chat_put(w, &tool->description);
     }
 
     if (tool->schema.p != NULL) {
@@ -66,7 +69,8 @@ llm_openai_put_tool(llm_chat_writer_t *w, const llm_tool_t *tool)
 
 
 int
-llm_openai_write_tools(llm_chat_writer_t *w, const llm_chat_t *c)
+llm_openai_write_tool_list(llm_chat_writer_t *w, const llm_chat_t *c,
+    void (*put)(llm_chat_writer_t *w, const llm_tool_t *tool))
 {
     size_t             i, n, left;
     const llm_tool_t  *tools;
@@ -100,7 +104,7 @@ llm_openai_write_tools(llm_chat_writer_t *w, const llm_chat_t *c)
             continue;
         }
 
-        llm_openai_put_tool(w, &tools[i]);
+        put(w, &tools[i]);
 
         if (--left != 0) {
             llm_out_lit(w->out, ",");
@@ -113,8 +117,16 @@ llm_openai_write_tools(llm_chat_writer_t *w, const llm_chat_t *c)
 }
 
 
-static void
-llm_openai_write_choice(llm_chat_writer_t *w, const llm_chat_t *c)
+int
+llm_openai_write_tools(llm_chat_writer_t *w, const llm_chat_t *c)
+{
+    return llm_openai_write_tool_list(w, c, llm_openai_put_tool);
+}
+
+
+void
+llm_openai_write_tool_choice(llm_chat_writer_t *w, const llm_chat_t *c,
+    const char *opening, const char *closing)
 {
     if (c->choose == LLM_CHOOSE_UNSAID
         || !llm_chat_member(w, "tool_choice"))
@@ -137,10 +149,9 @@ llm_openai_write_choice(llm_chat_writer_t *w, const llm_chat_t *c)
         break;
 
     default:
-        llm_out_lit(w->out, "{\"type\":\"function\",\"function\":"
-                            "{\"name\":");
-        llm_openai_put(w, &c->choose_name);
-        llm_out_lit(w->out, "}}");
+        llm_out(w->out, opening, strlen(opening));
+        llm_chat_put(w, &c->choose_name);
+        llm_out(w->out, closing, strlen(closing));
         break;
     }
 }
@@ -155,7 +166,7 @@ llm_openai_write_schema(llm_chat_writer_t *w, const llm_chat_t *c)
 
     llm_out_lit(w->out, "{\"type\":\"json_schema\",\"json_schema\":"
                         "{\"name\":");
-    llm_openai_put(w, &name);
+    llm_chat_put(w, &name);
     llm_out_lit(w->out, ",\"schema\":");
     llm_chat_splice(w, &c->schema);
 
@@ -222,7 +233,7 @@ llm_openai_write_thinking(llm_chat_writer_t *w, const llm_chat_t *c)
 
     } else if (word.p != NULL) {
         llm_out_lit(w->out, "\"effort\":");
-        llm_openai_put(w, &word);
+        llm_chat_put(w, &word);
         comma = ",";
 
     } else if (c->effort == LLM_EFFORT_AUTO || c->budget.p != NULL) {
@@ -284,29 +295,6 @@ llm_openai_write_reasoning(llm_chat_writer_t *w, const llm_chat_t *c)
 }
 
 
-static void
-llm_openai_write_stops(llm_chat_writer_t *w, const llm_chat_t *c)
-{
-    size_t  i;
-
-    if (llm_chat_nstops(c) == 0 || !llm_chat_member(w, "stop")) {
-        return;
-    }
-
-    llm_out_lit(w->out, "[");
-
-    for (i = 0; i < llm_chat_nstops(c); i++) {
-        if (i != 0) {
-            llm_out_lit(w->out, ",");
-        }
-
-        llm_openai_put(w, &llm_chat_stops(c)[i]);
-    }
-
-    llm_out_lit(w->out, "]");
-}
-
-
 void
 llm_openai_write_sampling(llm_chat_writer_t *w, const llm_chat_t *c)
 {
@@ -335,7 +323,10 @@ llm_openai_write_sampling(llm_chat_writer_t *w, const llm_chat_t *c)
     llm_chat_raw(w, "presence_penalty", &c->presence);
     llm_chat_raw(w, "frequency_penalty", &c->frequency);
     llm_chat_raw(w, "n", &c->n);
-    llm_openai_write_stops(w, c);
+
+    if (llm_chat_nstops(c) != 0 && llm_chat_member(w, "stop")) {
+        llm_chat_put_stops(w, c);
+    }
 }
 
 
@@ -393,7 +384,7 @@ llm_openai_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
     llm_openai_write_reasoning(w, c);
 
     if (llm_openai_write_tools(w, c)) {
-        llm_openai_write_choice(w, c);
+        llm_openai_write_tool_choice(w, c, LLM_OPENAI_FUNCTION, "}}");
         llm_openai_put_flag(w, "parallel_tool_calls", c->parallel_tools);
     }
 

@@ -542,11 +542,13 @@ static llm_rc_t
 llm_responses_repeat(llm_decoder_t *d, llm_frame_t *frame,
     const llm_slice_t *text)
 {
-    llm_event_t  ev;
+    llm_event_t             ev;
+    llm_responses_state_t  *s;
 
+    s = d->state;
     memset(&ev, 0, sizeof(llm_event_t));
 
-    ev.type = d->repeat.type;
+    ev.type = s->repeat.type;
     ev.linesep = frame->linesep;
     ev.text = *text;
     ev.created = -1;
@@ -557,31 +559,11 @@ llm_responses_repeat(llm_decoder_t *d, llm_frame_t *frame,
 }
 
 
-/* Remembers a frame that said nothing but one piece of text.  Where frames
- * are numbered no two are alike. */
-static void
-llm_responses_learn(llm_responses_frame_t *f, llm_responses_type_t type)
-{
-    if (f->numbered || f->delta.n == 0 || f->logprobs.n > 2
-        || (type != LLM_RESPONSES_TEXT_DELTA
-            && type != LLM_RESPONSES_SUMMARY_DELTA
-            && type != LLM_RESPONSES_THOUGHT_DELTA))
-    {
-        return;
-    }
-
-    f->ev.type = type == LLM_RESPONSES_TEXT_DELTA ? LLM_EV_TEXT
-                                                  : LLM_EV_REASONING;
-    f->ev.text = f->delta;
-
-    llm_repeat_learn(&f->d->repeat, &f->frame->data, &f->ev);
-}
-
-
 static llm_rc_t
 llm_responses_decode(llm_decoder_t *d, llm_frame_t *frame)
 {
     llm_rc_t                rc;
+    unsigned                said;
     llm_slice_t             text;
     llm_responses_type_t    type;
     llm_responses_frame_t   f;
@@ -589,7 +571,7 @@ llm_responses_decode(llm_decoder_t *d, llm_frame_t *frame)
 
     s = d->state;
 
-    if (!s->ended && llm_repeat_match(&d->repeat, &frame->data, &text)) {
+    if (!s->ended && llm_responses_match(s, &frame->data, &text)) {
         return llm_responses_repeat(d, frame, &text);
     }
 
@@ -608,14 +590,16 @@ llm_responses_decode(llm_decoder_t *d, llm_frame_t *frame)
         return LLM_INVALID;
     }
 
-    if (f.type.n == 0 && frame->type.p != NULL) {
+    said = f.type.n != 0;
+
+    if (!said && frame->type.p != NULL) {
         f.type = frame->type;
     }
 
     type = llm_responses_type(&f.type);
     rc = llm_responses_dispatch(&f, type);
 
-    if (rc == LLM_OK) {
+    if (rc == LLM_OK && said) {
         llm_responses_learn(&f, type);
     }
 

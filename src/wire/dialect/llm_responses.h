@@ -9,6 +9,7 @@
 #include "llm_encode.h"
 #include "llm_error.h"
 #include "llm_json.h"
+#include "llm_repeat_counts.h"
 
 
 /* output items of a response that a decoder tells apart */
@@ -65,12 +66,37 @@ typedef struct {
     unsigned              closed;   /* an item of no kind of ours was */
 } llm_responses_seen_t;
 
+/*
+ * A delta like the one before it but for its text, its number and its
+ * padding, which come in any order: see llm_repeat.h for why.
+ */
+
+#define LLM_RESPONSES_HOLES  3
+
+typedef enum {
+    LLM_RESPONSES_HOLE_TEXT = 0,
+    LLM_RESPONSES_HOLE_PADDING,     /* another string */
+    LLM_RESPONSES_HOLE_NUMBER
+} llm_responses_hole_t;
+
+typedef struct {
+    llm_event_type_t      type;
+    llm_responses_kind_t  kind;
+    size_t                at;       /* of the list of items */
+    unsigned              holes;    /* 0: nothing learned */
+    llm_responses_hole_t  hole[LLM_RESPONSES_HOLES];
+    unsigned              cut[LLM_RESPONSES_HOLES + 1]; /* where they were in
+                                       bytes, and the end */
+    llm_u8                bytes[LLM_REPEAT_MAX];
+} llm_responses_repeat_t;
+
 typedef struct {
     llm_block_t     items;          /* llm_responses_seen_t, as they came */
     size_t          last;           /* the one that was looked for last */
     unsigned        calls;
     unsigned        ended;
     unsigned        failed;
+    llm_responses_repeat_t  repeat;
 } llm_responses_state_t;
 
 /* A frame, or a response object, as slices. */
@@ -88,7 +114,8 @@ typedef struct {
     llm_slice_t     error;
     int64_t         output;         /* -1: not said */
     int64_t         content;        /* content_index or summary_index */
-    unsigned        numbered;       /* has a sequence_number */
+    llm_slice_t     number;         /* sequence_number */
+    llm_slice_t     padding;        /* obfuscation */
     llm_rc_t        rc;             /* why llm_responses_seen() failed */
     llm_event_t     ev;
 } llm_responses_frame_t;
@@ -154,6 +181,14 @@ llm_rc_t llm_responses_part(llm_responses_frame_t *f,
 /* The output items of a response object that is whole. */
 llm_rc_t llm_responses_output(llm_responses_frame_t *f,
     const llm_slice_t *raw);
+
+/* Remembers a delta that said nothing but its text. */
+void llm_responses_learn(llm_responses_frame_t *f,
+    llm_responses_type_t type);
+
+/* 1: the frame is like it; *text is its text, the inside of a JSON string. */
+int llm_responses_match(llm_responses_state_t *s, const llm_slice_t *data,
+    llm_slice_t *text);
 
 /* The bit of a part. */
 static inline uint32_t

@@ -9,15 +9,6 @@
 #include "llm_openai_chat.h"
 
 
-static void
-llm_responses_put(llm_chat_writer_t *w, const llm_slice_t *s)
-{
-    llm_out_lit(w->out, "\"");
-    llm_chat_splice(w, s);
-    llm_out_lit(w->out, "\"");
-}
-
-
 /* Whether a part of a user's message, or of a result, can be said. */
 static int
 llm_responses_can(const llm_part_t *part)
@@ -44,33 +35,6 @@ llm_responses_can(const llm_part_t *part)
 
 
 static void
-llm_responses_lost_part(llm_chat_writer_t *w, const llm_part_t *part)
-{
-    switch (part->type) {
-
-    case LLM_PART_IMAGE:
-        llm_chat_lost(w, "messages[].content[].image", 1);
-        break;
-
-    case LLM_PART_FILE:
-        llm_chat_lost(w, "messages[].content[].file", 1);
-        break;
-
-    case LLM_PART_AUDIO:
-        llm_chat_lost(w, "messages[].content[].audio", 1);
-        break;
-
-    case LLM_PART_OTHER:
-        llm_chat_lost(w, "messages[].content[].type", 1);
-        break;
-
-    default:
-        break;
-    }
-}
-
-
-static void
 llm_responses_put_image(llm_chat_writer_t *w, const llm_part_t *part)
 {
     llm_out_lit(w->out, "{\"type\":\"input_image\",\"image_url\":");
@@ -79,7 +43,7 @@ llm_responses_put_image(llm_chat_writer_t *w, const llm_part_t *part)
         llm_chat_put_data(w, part);
 
     } else {
-        llm_responses_put(w, &part->url);
+        llm_chat_put(w, &part->url);
     }
 
     llm_out_lit(w->out, ",\"detail\":\"");
@@ -106,17 +70,17 @@ llm_responses_put_file(llm_chat_writer_t *w, const llm_part_t *part)
         name = part->name.n != 0 ? part->name : llm_slice("file");
 
         llm_out_lit(w->out, "\"filename\":");
-        llm_responses_put(w, &name);
+        llm_chat_put(w, &name);
         llm_out_lit(w->out, ",\"file_data\":");
         llm_chat_put_data(w, part);
 
     } else if (part->url.n != 0) {
         llm_out_lit(w->out, "\"file_url\":");
-        llm_responses_put(w, &part->url);
+        llm_chat_put(w, &part->url);
 
     } else {
         llm_out_lit(w->out, "\"file_id\":");
-        llm_responses_put(w, &part->id);
+        llm_chat_put(w, &part->id);
     }
 
     llm_out_lit(w->out, "}");
@@ -143,15 +107,15 @@ llm_responses_put_part(llm_chat_writer_t *w, const llm_part_t *part)
 
         llm_out_lit(w->out, "{\"type\":\"input_audio\",\"input_audio\":"
                     "{\"data\":");
-        llm_responses_put(w, &part->data);
+        llm_chat_put(w, &part->data);
         llm_out_lit(w->out, ",\"format\":");
-        llm_responses_put(w, &format);
+        llm_chat_put(w, &format);
         llm_out_lit(w->out, "}}");
         break;
 
     default:
         llm_out_lit(w->out, "{\"type\":\"input_text\",\"text\":");
-        llm_responses_put(w, &part->text);
+        llm_chat_put(w, &part->text);
         llm_out_lit(w->out, "}");
         break;
     }
@@ -174,7 +138,7 @@ llm_responses_put_content(llm_chat_writer_t *w, const llm_chat_t *c,
     }
 
     if (end - i == 1 && part[i].type == LLM_PART_TEXT) {
-        llm_responses_put(w, &part[i].text);
+        llm_chat_put(w, &part[i].text);
         return;
     }
 
@@ -183,7 +147,7 @@ llm_responses_put_content(llm_chat_writer_t *w, const llm_chat_t *c,
     for (n = 0; i < end; i++) {
 
         if (!llm_responses_can(&part[i])) {
-            llm_responses_lost_part(w, &part[i]);
+            llm_chat_lost_part(w, &part[i]);
             continue;
         }
 
@@ -205,7 +169,7 @@ llm_responses_put_call(llm_chat_writer_t *w, const llm_chat_t *c, size_t i)
     llm_out_lit(w->out, "{\"type\":\"function_call\",\"call_id\":\"");
     llm_chat_call_id(w, c, i);
     llm_out_lit(w->out, "\",\"name\":");
-    llm_responses_put(w, &part->name);
+    llm_chat_put(w, &part->name);
     llm_out_lit(w->out, ",\"arguments\":\"");
     llm_chat_args(w, &part->args, part->args_string);
     llm_out_lit(w->out, "\"}");
@@ -241,7 +205,7 @@ llm_responses_put_said(llm_chat_writer_t *w, const llm_chat_t *c, size_t i,
     llm_out_lit(w->out, "{\"role\":\"assistant\",\"content\":");
 
     if (end - i == 1 && part[i].type == LLM_PART_TEXT) {
-        llm_responses_put(w, &part[i].text);
+        llm_chat_put(w, &part[i].text);
         llm_out_lit(w->out, "}");
         return;
     }
@@ -253,12 +217,12 @@ llm_responses_put_said(llm_chat_writer_t *w, const llm_chat_t *c, size_t i,
 
         if (part[i].type == LLM_PART_REFUSAL) {
             llm_out_lit(w->out, "{\"type\":\"refusal\",\"refusal\":");
-            llm_responses_put(w, &part[i].text);
+            llm_chat_put(w, &part[i].text);
             llm_out_lit(w->out, "}");
 
         } else {
             llm_out_lit(w->out, "{\"type\":\"output_text\",\"text\":");
-            llm_responses_put(w, &part[i].text);
+            llm_chat_put(w, &part[i].text);
             llm_out_lit(w->out, ",\"annotations\":[]}");
         }
     }
@@ -283,12 +247,12 @@ llm_responses_put_reasoning_item(llm_chat_writer_t *w, const llm_chat_t *c,
     for (n = 0; from < i; from++) {
         llm_write_opening(w->out, n++, "");
         llm_out_lit(w->out, "{\"type\":\"summary_text\",\"text\":");
-        llm_responses_put(w, &part[from].text);
+        llm_chat_put(w, &part[from].text);
         llm_out_lit(w->out, "}");
     }
 
     llm_out_lit(w->out, "],\"encrypted_content\":");
-    llm_responses_put(w, &part[i].data);
+    llm_chat_put(w, &part[i].data);
     llm_out_lit(w->out, "}");
 }
 
@@ -379,7 +343,7 @@ llm_responses_put_assistant(llm_chat_writer_t *w, const llm_chat_t *c,
             break;
 
         default:
-            llm_responses_lost_part(w, &part[i]);
+            llm_chat_lost_part(w, &part[i]);
             break;
         }
     }
@@ -454,7 +418,7 @@ llm_responses_write_input(llm_chat_writer_t *w, const llm_chat_t *c,
     part = llm_chat_parts(c);
 
     if (llm_responses_is_prompt(c, i)) {
-        llm_responses_put(w, &part[i].text);
+        llm_chat_put(w, &part[i].text);
         return;
     }
 

@@ -4,6 +4,7 @@
  */
 
 #include "llm_responses.h"
+#include "llm_openai_chat.h"
 
 
 /* What is read, but settled only when all members were. */
@@ -36,13 +37,6 @@ llm_responses_extra(llm_chat_t *c, const llm_slice_t *name,
 }
 
 
-static int
-llm_responses_flag(llm_json_type_t type)
-{
-    return type == LLM_JSON_TRUE ? 1 : type == LLM_JSON_FALSE ? 0 : -1;
-}
-
-
 /* A tool, or what tool_choice says of one. */
 static void
 llm_responses_read_tool(llm_tool_t *tool, const llm_slice_t *raw)
@@ -57,7 +51,7 @@ llm_responses_read_tool(llm_tool_t *tool, const llm_slice_t *raw)
     while (llm_json_member(&j, &key, &v, &type)) {
 
         if (llm_json_is(&key, "strict")) {
-            tool->strict = llm_responses_flag(type);
+            tool->strict = llm_json_flag(type);
 
         } else if (type == LLM_JSON_OBJECT) {
 
@@ -282,7 +276,7 @@ llm_responses_read_format(llm_chat_t *c, const llm_slice_t *raw)
     while (llm_json_member(&j, &key, &v, &type)) {
 
         if (llm_json_is(&key, "strict")) {
-            c->schema_strict = llm_responses_flag(type);
+            c->schema_strict = llm_json_flag(type);
 
         } else if (type == LLM_JSON_OBJECT) {
 
@@ -301,20 +295,7 @@ llm_responses_read_format(llm_chat_t *c, const llm_slice_t *raw)
         }
     }
 
-    if (llm_json_is(&word, "text")) {
-        c->format = LLM_FORMAT_TEXT;
-
-    } else if (llm_json_is(&word, "json_object")) {
-        c->format = LLM_FORMAT_OBJECT;
-
-    } else if (llm_json_is(&word, "json_schema") && c->schema.p != NULL) {
-        c->format = LLM_FORMAT_SCHEMA;
-
-    } else {
-        return llm_chat_wrong(c, "text");
-    }
-
-    return LLM_OK;
+    return llm_openai_read_format_word(c, &word, "text");
 }
 
 

@@ -26,6 +26,7 @@ typedef enum {
     LLM_RESPONSES_K_ERROR,
     LLM_RESPONSES_K_OUTPUT,
     LLM_RESPONSES_K_CONTENT,
+    LLM_RESPONSES_K_PADDING,
     LLM_RESPONSES_K_SEQUENCE
 } llm_responses_key_t;
 
@@ -64,6 +65,10 @@ llm_responses_key(const llm_u8 *p, size_t n)
     case 10:
         return llm_responses_same(p, "annotation")
                ? LLM_RESPONSES_K_ANNOTATION : LLM_RESPONSES_K_NONE;
+
+    case 11:
+        return llm_responses_same(p, "obfuscation")
+               ? LLM_RESPONSES_K_PADDING : LLM_RESPONSES_K_NONE;
 
     case 12:
         return llm_responses_same(p, "output_index")
@@ -110,6 +115,10 @@ llm_responses_string(llm_responses_frame_t *f, llm_responses_key_t key,
 
     case LLM_RESPONSES_K_WHOLE:
         f->text = *v;
+        break;
+
+    case LLM_RESPONSES_K_PADDING:
+        f->padding = *v;
         break;
 
     case LLM_RESPONSES_K_ERROR:
@@ -180,7 +189,7 @@ llm_responses_number(llm_responses_frame_t *f, llm_responses_key_t key,
         break;
 
     case LLM_RESPONSES_K_SEQUENCE:
-        f->numbered = 1;
+        f->number = *v;
         break;
 
     default:

@@ -4,7 +4,10 @@
  */
 
 #include "llm_responses.h"
+#include "llm_openai_chat.h"
 
+
+#define LLM_RESPONSES_FUNCTION  "{\"type\":\"function\",\"name\":"
 
 /* extras of any dialect that mean here what they mean there */
 static const char *const  llm_responses_extras[] = {
@@ -26,9 +29,7 @@ llm_responses_put_string(llm_chat_writer_t *w, const char *before,
     const llm_slice_t *s)
 {
     llm_out(w->out, before, strlen(before));
-    llm_out_lit(w->out, "\"");
-    llm_chat_splice(w, s);
-    llm_out_lit(w->out, "\"");
+    llm_chat_put(w, s);
 }
 
 
@@ -84,8 +85,7 @@ llm_responses_write_instructions(llm_chat_writer_t *w, const llm_chat_t *c)
 static void
 llm_responses_write_tool(llm_chat_writer_t *w, const llm_tool_t *tool)
 {
-    llm_responses_put_string(w, "{\"type\":\"function\",\"name\":",
-                             &tool->name);
+    llm_responses_put_string(w, LLM_RESPONSES_FUNCTION, &tool->name);
 
     if (tool->description.p != NULL) {
         llm_responses_put_string(w, ",\"description\":", &tool->description);
@@ -102,83 +102,6 @@ llm_responses_write_tool(llm_chat_writer_t *w, const llm_tool_t *tool)
 
     llm_responses_put_bool(w, ",\"strict\":", tool->strict == 1);
     llm_out_lit(w->out, "}");
-}
-
-
-/* "tools"; those that another provider runs itself are lost.  0: there is
- * none left to choose from. */
-static int
-llm_responses_write_tools(llm_chat_writer_t *w, const llm_chat_t *c)
-{
-    size_t             i, n;
-    unsigned           k;
-    const llm_tool_t  *tool;
-
-    tool = llm_chat_tools(c);
-    n = 0;
-
-    for (i = 0; i < llm_chat_ntools(c); i++) {
-
-        if (tool[i].type.n == 0) {
-            n++;
-
-        } else {
-            llm_chat_lost(w, "tools[].type", 1);
-        }
-    }
-
-    if (n == 0) {
-        return 0;
-    }
-
-    if (!llm_chat_member(w, "tools")) {
-        return 1;
-    }
-
-    llm_out_lit(w->out, "[");
-
-    for (i = 0, k = 0; i < llm_chat_ntools(c); i++) {
-        if (tool[i].type.n == 0) {
-            llm_write_opening(w->out, k++, "");
-            llm_responses_write_tool(w, &tool[i]);
-        }
-    }
-
-    llm_out_lit(w->out, "]");
-
-    return 1;
-}
-
-
-static void
-llm_responses_write_choice(llm_chat_writer_t *w, const llm_chat_t *c)
-{
-    if (c->choose == LLM_CHOOSE_UNSAID
-        || !llm_chat_member(w, "tool_choice"))
-    {
-        return;
-    }
-
-    switch (c->choose) {
-
-    case LLM_CHOOSE_NONE:
-        llm_out_lit(w->out, "\"none\"");
-        break;
-
-    case LLM_CHOOSE_REQUIRED:
-        llm_out_lit(w->out, "\"required\"");
-        break;
-
-    case LLM_CHOOSE_TOOL:
-        llm_responses_put_string(w, "{\"type\":\"function\",\"name\":",
-                                 &c->choose_name);
-        llm_out_lit(w->out, "}");
-        break;
-
-    default:
-        llm_out_lit(w->out, "\"auto\"");
-        break;
-    }
 }
 
 
@@ -388,8 +311,8 @@ llm_responses_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
     llm_responses_write_sampling(w, c);
     llm_responses_write_reasoning(w, c);
 
-    if (llm_responses_write_tools(w, c)) {
-        llm_responses_write_choice(w, c);
+    if (llm_openai_write_tool_list(w, c, llm_responses_write_tool)) {
+        llm_openai_write_tool_choice(w, c, LLM_RESPONSES_FUNCTION, "}");
 
         if (c->parallel_tools != -1
             && llm_chat_member(w, "parallel_tool_calls"))
