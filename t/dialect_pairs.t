@@ -55,7 +55,8 @@ my %client = (
     'ollama-generate' => { body => '{"model":"m","prompt":"hi",S}',
         type => qr{^application/x-ndjson\b}, comments => 0,
         no => [qw(calls)] },
-    'flowise' => { body => '{"question":"hi",T}', stop => 1, ids => 0 },
+    'flowise' => { body => '{"question":"hi",T}', stop => 1, ids => 0,
+        path => '/api/v1/prediction/m' },
     'simple' => { body => "{$chat,S}", stop => 1,
         no => [qw(calls reasoning usage)] },
     'typed' => { body => "{$chat,S}", no => [qw(calls reasoning)] },
@@ -258,10 +259,12 @@ sub lockstep {
     my ($pair) = @_;
     my $id = "L-$pair->[0]-$pair->[1]";
     my $s = ask($pair, "$lock lockstep=$id");
-    my $after = 2 + ($pair->[0] eq 'openai-completions' ? 0 : 0);
+
+    return 'the provider is not asked: ' . $s->result(1)->{body}
+        if !$mock->wait(id => $id, events => 1);
 
     for my $token (1 .. 3) {
-        return 'no acknowledgement' if !$mock->ack($id);
+        $mock->ack($id);
         return "the mock has not sent token $token" if !$mock->wait(
             id => $id, events => $token + 1);
         return "token $token does not arrive: " . substr $s->body, 0, 300
@@ -287,7 +290,7 @@ sub arrives {
     my $wanted = $token == 1 ? qr/(?:"|\A)1(?:"|\z)/
         : qr/ $token(?:"|\z)/;
 
-    return $t->wait_for(sub { $s->poll(0.05); return $s->body =~ $wanted });
+    return $t->wait_for(sub { $s->poll; return $s->body =~ $wanted });
 }
 
 

@@ -12,7 +12,8 @@
  *   upstream  nginx's callbacks, and the one place that sees the end of the
  *             provider's answer
  *   header    status line and header lines of the answer
- *   response  what kind of answer it is, the gate, its body through the flow
+ *   kind      what kind of answer it is
+ *   response  the gate, its body through the flow
  *   out       the sink: buffers to the client
  *   timer     the one timer of a request
  *   retry     may another peer be tried
@@ -294,6 +295,10 @@ ngx_uint_t ngx_llm_stream_woken(ngx_llm_stream_ctx_t *ctx);
 /* header */
 ngx_int_t ngx_llm_stream_retry_after(ngx_llm_stream_ctx_t *ctx, int64_t ms);
 ngx_int_t ngx_llm_stream_process_status_line(ngx_http_request_t *r);
+
+/* kind */
+llm_fault_t ngx_llm_stream_classify(ngx_llm_stream_ctx_t *ctx,
+    ngx_uint_t *answer, llm_framing_t *framing);
 
 /* response */
 ngx_int_t ngx_llm_stream_response(ngx_llm_stream_ctx_t *ctx);

@@ -1,6 +1,6 @@
 /*
- * What kind of answer the provider gives, the gate, and the way of its body
- * through the flow.  While the gate is closed nothing went to the client: a
+ * The answer of a provider: the gate, and the way of its body through the
+ * flow.  While the gate is closed nothing went to the client: a
  * failure can still become an HTTP status, another peer, another location.
  * Once it is open a failure is an error event in the client's dialect.
  */
@@ -12,17 +12,7 @@
 #define NGX_LLM_STREAM_FRAMING     16384    /* bytes of one chunk's framing */
 #define NGX_LLM_STREAM_ERROR_BODY  65536    /* bytes kept of an error */
 
-#define ngx_llm_stream_type_is(type, lit)                                   \
-    ((type)->len == sizeof(lit) - 1                                         \
-     && ngx_memcmp((type)->data, lit, sizeof(lit) - 1) == 0)
 
-
-static llm_fault_t ngx_llm_stream_classify(ngx_llm_stream_ctx_t *ctx,
-    ngx_uint_t *answer, llm_framing_t *framing);
-static llm_fault_t ngx_llm_stream_by_type(ngx_llm_stream_ctx_t *ctx,
-    ngx_uint_t *answer, llm_framing_t *framing);
-static llm_fault_t ngx_llm_stream_by_charset(ngx_str_t *type);
-static ngx_uint_t ngx_llm_stream_is_lines(ngx_str_t *type);
 static ngx_int_t ngx_llm_stream_error_response(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_init_flow(ngx_llm_stream_ctx_t *ctx,
     ngx_uint_t answer, llm_framing_t framing);
@@ -79,127 +69,6 @@ ngx_llm_stream_response(ngx_llm_stream_ctx_t *ctx)
     ngx_llm_stream_timer_update(ctx);
 
     return ngx_llm_stream_process_held(ctx->request);
-}
-
-
-/* What a 2xx or 3xx answer is; *answer: one JSON object, not a stream. */
-
-static llm_fault_t
-ngx_llm_stream_classify(ngx_llm_stream_ctx_t *ctx, ngx_uint_t *answer,
-    llm_framing_t *framing)
-{
-    if (ctx->a.status.code >= NGX_HTTP_SPECIAL_RESPONSE) {
-        return LLM_FAULT_REDIRECT;
-    }
-
-    if (ctx->a.encoded) {
-        return LLM_FAULT_ENCODING;
-    }
-
-    if (ctx->a.status.code == NGX_HTTP_NO_CONTENT
-        || (ctx->a.framing == ngx_llm_stream_body_length
-            && ctx->a.length == 0))
-    {
-        return LLM_FAULT_EMPTY;
-    }
-
-    return ngx_llm_stream_by_type(ctx, answer, framing);
-}
-
-
-static llm_fault_t
-ngx_llm_stream_by_type(ngx_llm_stream_ctx_t *ctx, ngx_uint_t *answer,
-    llm_framing_t *framing)
-{
-    u_char     *p, *last;
-    ngx_str_t   type, *t;
-
-    t = &ctx->a.content_type;
-    last = t->data + t->len;
-
-    for (p = t->data; p < last && *p != ';' && *p != ' '; p++) {
-        /* void */
-    }
-
-    type.data = t->data;
-    type.len = p - t->data;
-
-    if (type.len == 0) {
-        *answer = !ctx->ask_stream;
-        return LLM_FAULT_NONE;
-    }
-
-    if (ngx_llm_stream_type_is(&type, "application/json")) {
-
-        /* Gemini's stream is an array, or one chunk, of this type */
-
-        if (ctx->conf->dialect->array && ctx->ask_stream) {
-            *framing = LLM_FRAMING_ARRAY;
-
-        } else {
-            *answer = 1;
-        }
-
-        return LLM_FAULT_NONE;
-    }
-
-    if (ctx->conf->dialect->framing == LLM_FRAMING_NDJSON
-        && ngx_llm_stream_is_lines(&type))
-    {
-        return ngx_llm_stream_by_charset(t);
-    }
-
-    if (!ngx_llm_stream_type_is(&type, "text/event-stream")) {
-        return LLM_FAULT_CONTENT_TYPE;
-    }
-
-    *framing = LLM_FRAMING_SSE;
-
-    return ngx_llm_stream_by_charset(t);
-}
-
-
-/* Event streams and JSON lines are UTF-8 and nothing else. */
-
-static llm_fault_t
-ngx_llm_stream_by_charset(ngx_str_t *type)
-{
-    u_char  *p, *last;
-
-    last = type->data + type->len;
-    p = ngx_strnstr(type->data, "charset=", type->len);
-
-    if (p && ngx_strlcasestrn(p, last, (u_char *) "utf-8", 5 - 1) == NULL
-        && ngx_strlcasestrn(p, last, (u_char *) "utf8", 4 - 1) == NULL)
-    {
-        return LLM_FAULT_CONTENT_TYPE;
-    }
-
-    return LLM_FAULT_NONE;
-}
-
-
-/* The names that JSON lines go by. */
-
-static ngx_uint_t
-ngx_llm_stream_is_lines(ngx_str_t *type)
-{
-    ngx_uint_t  i;
-
-    static ngx_str_t  names[] = {
-        ngx_string("application/x-ndjson"), ngx_string("application/ndjson"),
-        ngx_string("application/jsonl"), ngx_string("application/stream+json")
-    };
-
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (type->len == names[i].len
-            && ngx_memcmp(type->data, names[i].data, type->len) == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
 }
 
 

@@ -250,6 +250,12 @@ test_members(void **state)
           ASKED("\"reasoning_effort\":\"high\",\"user\":\"s\""),
           "truncation, background", NULL },
 
+        { WITH("\"top_logprobs\":2"),
+          ASKED("\"logprobs\":true,\"top_logprobs\":2"), NULL, NULL },
+        { WITH("\"top_logprobs\":0"),
+          "{\"model\":\"m\",\"messages\":[" USER("\"Hi\"") "]}",
+          NULL, NULL },
+
         /* words that lead to what was said before */
 
         { WITH("\"previous_response_id\":\"resp_1\",\"conversation\":{"

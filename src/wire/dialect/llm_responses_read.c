@@ -565,6 +565,18 @@ llm_responses_settle(llm_responses_body_t *b)
         b->c->user = b->safety;
     }
 
+    /* who asks for other tokens asks for their probabilities */
+
+    if (b->c->top_logprobs.p != NULL && b->c->logprobs == -1) {
+
+        if (llm_json_uint(&b->c->top_logprobs) > 0) {
+            b->c->logprobs = 1;
+
+        } else {
+            b->c->top_logprobs = llm_slice_null;
+        }
+    }
+
     if (b->instructions.n != 0) {
         part = llm_chat_part(b->c, LLM_PART_TEXT, LLM_ROLE_SYSTEM, 0);
         if (part == NULL) {
