@@ -65,10 +65,11 @@ my %client = (
 );
 
 # what a provider cannot say: reasoning and calls at all, ids of calls, and
-# other finish reasons than "stop"
+# other finish reasons than "stop"; bare: no event before the first token
 my %upstream = (
-    'openai-completions' => { no => [qw(calls reasoning)] },
-    'ollama-generate' => { no => [qw(calls)] },
+    'openai-completions' => { no => [qw(calls reasoning)], bare => 1 },
+    'ollama-generate' => { no => [qw(calls)], bare => 1 },
+    'ollama' => { bare => 1 }, 'gemini' => { bare => 1 },
     'flowise' => { stop => 1, ids => 0 },
 );
 
@@ -121,7 +122,7 @@ sub ask {
     my $c = $client{$name};
     my $stream = $o{answer} ? 'false' : 'true';
     my $body = $c->{body} =~ s/S(?=[,}])/"stream":$stream/r;
-    my $path = ($o{answer} && $c->{answer}) // $c->{path} // '';
+    my $path = $o{answer} && $c->{answer} || $c->{path} || '';
 
     $body =~ s/T(?=[,}])/"streaming":$stream/;
 
@@ -252,8 +253,8 @@ for my $upstream (@upstreams) {
 }
 
 
-# event n + 1 of the mock is token n; before it is acknowledged further
-# tokens must not, and itself must, be with the client
+# Each acknowledgement lets the mock send one token more, which must then be
+# with the client before the next acknowledgement.
 
 sub lockstep {
     my ($pair) = @_;
@@ -264,9 +265,7 @@ sub lockstep {
         if !$mock->wait(id => $id, events => 1);
 
     for my $token (1 .. 3) {
-        $mock->ack($id);
-        return "the mock has not sent token $token" if !$mock->wait(
-            id => $id, events => $token + 1);
+        $mock->ack($id) if $token > 1 || !$upstream{ $pair->[0] }{bare};
         return "token $token does not arrive: " . substr $s->body, 0, 300
             if !arrives($s, $token);
         return 'a token too early' if $s->body =~ /[ "]@{[ $token + 1 ]}"/;
@@ -360,7 +359,7 @@ for my $answer (0, 1) {
     each_pair("$how: reasoning", 'reasoning=2 tokens=3', sub {
         my ($pair, $said) = @_;
         my $can = can($pair, 'reasoning')
-            && !($answer && grep { $_ eq 'flowise' } @$pair);
+            && !($answer && $pair->[1] eq 'flowise');
 
         return (differs('reasoning', $said->{reasoning},
             $can ? 'Lorem ipsum' : ''),

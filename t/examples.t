@@ -16,6 +16,7 @@ use Test::More;
 
 use LLMTest;
 use LLMTest::Chat qw(json);
+use MockReader;
 
 my $PATH = '/v1/chat/completions';
 
@@ -135,8 +136,9 @@ subtest 'all are here' => sub {
     my $root = LLMTest->root;
     my @there = sort map { s{^.*/}{}r } glob "$root/examples/*.conf";
 
-    is_deeply(\@there, [ sort qw(openai.conf browser-eventsource.conf
-        fallback.conf router.conf) ], 'each has its test');
+    is_deeply(\@there, [ sort qw(any-client.conf anthropic.conf openai.conf
+        browser-eventsource.conf fallback.conf router.conf) ],
+        'each has its test');
 };
 
 
@@ -316,3 +318,122 @@ subtest 'router.conf' => sub {
     $t->finish;
 };
 
+
+subtest 'anthropic.conf' => sub {
+    my $t = LLMTest->new;
+    my $mock = hosted($t, 'api.anthropic.com');
+
+    start($t, 'anthropic.conf', hosts => { 'api.anthropic.com' => $mock });
+
+    for my $case ([ 'gpt-4o' => 'claude-sonnet-4-5' ],
+        [ 'gpt-4o-mini' => 'claude-haiku-4-5' ],
+        [ 'claude-opus-4-5' => 'claude-opus-4-5' ])
+    {
+        my ($asked, $model) = @$case;
+        my $r = chat($t, $asked);
+        my $q = last_request($mock);
+
+        is($r->{status}, 200, "$asked: a stream");
+        is($r->{events}[-1]{data}, '[DONE]', "$asked: in OpenAI's dialect");
+        like(text_of($r), qr/^Lorem ipsum/, "$asked: text");
+        is($q->{path}, '/v1/messages', "$asked: Anthropic's path");
+        is($q->{headers}{'x-api-key'}, 'sk-CANARY-key', "$asked: our key");
+        is($q->{headers}{authorization}, undef, "$asked: not the client's");
+        is($q->{headers}{'anthropic-version'}, '2023-06-01',
+            "$asked: the version");
+        is($q->{json}{model}, $model, "$asked: the model");
+        is_deeply($q->{json}{messages}, [ { role => 'user',
+            content => 'Hello' } ], "$asked: the message");
+    }
+
+    my $r = chat($t, 'gpt-4o', answer => 1);
+    like(json($r->{body})->{choices}[0]{message}{content}, qr/^Lorem/,
+        'one answer');
+
+    $r = $t->post('/v1/responses', { model => 'gpt-4o', input => 'Hello',
+        stream => JSON::PP::true() });
+    like(read_stream('openai-responses', $r->{body})->{text},
+        qr/^Lorem ipsum/, 'responses');
+
+    $r = $t->post('/v1/messages', { model => 'x', max_tokens => 9,
+        messages => [ { role => 'user', content => 'Hello' } ],
+        stream => JSON::PP::true() });
+    like(read_stream('anthropic', $r->{body})->{text}, qr/^Lorem ipsum/,
+        "Anthropic's own");
+
+    my $before = $mock->stats->{requests};
+    $r = $t->post($PATH, { model => 'gpt-4o', n => 2,
+        messages => [ { role => 'user', content => 'Hello' } ] });
+    is($r->{status}, 400, 'what it cannot say');
+    is(json($r->{body})->{error}{code}, 'unsupported_parameter', 'why');
+    is(json($r->{body})->{error}{param}, 'n', 'which');
+    is($mock->stats->{requests}, $before, 'not sent');
+
+    my $list = json($t->get('/v1/models')->{body});
+    is(scalar @{ $list->{data} || [] }, 2, 'the list of models');
+
+    $t->finish;
+};
+
+
+subtest 'any-client.conf' => sub {
+    my $t = LLMTest->new;
+    my $ollama = $t->mock;
+    my $gemini = hosted($t, 'generativelanguage.googleapis.com');
+    my @messages = (messages => [ { role => 'user', content => 'Hello' } ]);
+    my %stream = (stream => JSON::PP::true());
+    my %ask = (
+        'openai' => [ $PATH, { @messages, %stream } ],
+        'openai-responses' => [ '/v1/responses',
+            { input => 'Hello', %stream } ],
+        'anthropic' => [ '/v1/messages',
+            { @messages, %stream, max_tokens => 9 } ],
+        'gemini' => [ '/v1beta/models/x:streamGenerateContent?alt=sse',
+            { contents => [ { parts => [ { text => 'Hello' } ] } ] } ],
+        'ollama' => [ '/api/chat', { @messages } ],
+        'ollama-generate' => [ '/api/generate', { prompt => 'Hello' } ],
+    );
+
+    start($t, 'any-client.conf',
+        hosts => { 'generativelanguage.googleapis.com' => $gemini },
+        change => sub {
+            my $address = $ollama->address;
+            return $_[0] =~ s/server [\d.:]+;/server $address;/r;
+        });
+
+    my $all = sub {
+        my ($mock, $path, $how) = @_;
+
+        for my $client (sort keys %ask) {
+            my $r = $t->post(@{ $ask{$client} });
+            my $q = last_request($mock);
+
+            is($r->{status}, 200, "$client: $how");
+            is($q->{path}, $path, "$client: asked there");
+            like(eval { read_stream($client, $r->{body})->{text} } // $@,
+                qr/^Lorem ipsum/, "$client: gets it in its own dialect");
+        }
+    };
+
+    $all->($ollama, '/api/chat', 'Ollama answers');
+    is(last_request($ollama)->{json}{model}, 'llama3.2', 'its model');
+    is($gemini->stats->{requests}, 0, 'not Gemini');
+
+    $t->get('/api/tags');
+    is(last_request($ollama)->{path}, '/api/tags',
+        'what is no completion goes to Ollama as it is');
+
+    $ollama->defaults('fault=error-event-first');
+    $all->($gemini,
+        '/v1beta/models/gemini-2.5-flash:streamGenerateContent',
+        'Ollama fails, Gemini answers');
+    is(last_request($gemini)->{headers}{'x-goog-api-key'}, 'sk-CANARY-key',
+        'with our key');
+
+    $ollama->stop;
+    $all->($gemini,
+        '/v1beta/models/gemini-2.5-flash:streamGenerateContent',
+        'Ollama is gone');
+
+    $t->finish;
+};

@@ -180,25 +180,27 @@ llm_write_count(llm_out_t *out, int64_t v)
 void
 llm_write_usage(llm_out_t *out, const llm_usage_t *u, unsigned details)
 {
-    int64_t  total;
+    int64_t  input, output, total;
 
     if (u == NULL) {
         llm_out_lit(out, "null");
         return;
     }
 
+    /* OpenAI's clients read numbers */
+
+    input = details && u->input < 0 ? 0 : u->input;
+    output = details && u->output < 0 ? 0 : u->output;
     total = u->total;
 
-    if (total < 0 && u->input >= 0 && u->output >= 0
-        && u->input <= INT64_MAX - u->output)
-    {
-        total = u->input + u->output;
+    if (total < 0 && input >= 0 && output >= 0) {
+        total = input > INT64_MAX - output ? INT64_MAX : input + output;
     }
 
     llm_out_lit(out, "{\"prompt_tokens\":");
-    llm_write_count(out, u->input);
+    llm_write_count(out, input);
     llm_out_lit(out, ",\"completion_tokens\":");
-    llm_write_count(out, u->output);
+    llm_write_count(out, output);
     llm_out_lit(out, ",\"total_tokens\":");
     llm_write_count(out, total);
 

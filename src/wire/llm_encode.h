@@ -39,9 +39,8 @@ llm_slice_t llm_finish_word(const llm_event_t *ev);
 /* Takes what ev->usage says over into *u, which starts as llm_usage_none. */
 void llm_usage_merge(llm_usage_t *u, const llm_usage_t *said);
 
-/* Gathers one event; e->rc is set when it cannot.  All but END, ERROR, PING
- * are kept.  *a starts zeroed, with created = -1 and usage = none by
- * llm_answer_init(). */
+/* Gathers one event; e->rc is set when it cannot.  END, ERROR, PING and META
+ * are not kept.  *a is by llm_answer_init(). */
 void llm_answer_init(llm_answer_t *a);
 void llm_answer_event(llm_encoder_t *e, llm_answer_t *a,
     const llm_event_t *ev);
@@ -103,7 +102,8 @@ void llm_write_time(llm_out_t *out, int64_t seconds);
 /*
  * Writes {"prompt_tokens":…,"completion_tokens":…,"total_tokens":…}, with
  * the details of both when they were said and `details` is set.  NULL writes
- * null.  A total that was not said is the sum.
+ * null.  A total that was not said is the sum; another count is 0 with
+ * details, else null.
  */
 void llm_write_usage(llm_out_t *out, const llm_usage_t *u, unsigned details);
 

@@ -6,8 +6,8 @@
  *
  *   choices   by index as a string: text, reasoning, refusal, signature,
  *             withheld (reasoning that is encrypted), sealed (both, as they
- *             came), finish (stop, length, tool_calls, content_filter, error, or
- *             the upstream's own word), calls [{id, name, args (parsed;
+ *             came), finish (stop, length, tool_calls, content_filter, error,
+ *             or the upstream's own word), calls [{id, name, args (parsed;
  *             {"broken":true} when it is no object)}], logprobs [{token,
  *             logprob}], refused (those of the refusal), citations [url],
  *             each once

@@ -30,7 +30,11 @@ check_client(flow_result_t *r)
 
     responses_read(&reader, (char *) r->p, &keep);
 
-    if (r->rc == LLM_DONE) {
+    /* in a response that failed an item may be open */
+
+    if (r->rc == LLM_DONE
+        && strcmp(responses_str(reader.last, "type"), "response.failed") != 0)
+    {
         responses_check_output(&reader);
 
     } else {

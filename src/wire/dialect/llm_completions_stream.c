@@ -93,7 +93,14 @@ llm_completions_encode(llm_encoder_t *e, void *state, const llm_event_t *ev)
 
         break;
 
-    case LLM_EV_LOGPROBS: case LLM_EV_FINISH:
+    case LLM_EV_LOGPROBS:
+        if (ev->raw.n > 2) {
+            llm_completions_other(e, s, ev);
+        }
+
+        break;
+
+    case LLM_EV_FINISH:
         llm_completions_other(e, s, ev);
         break;
 

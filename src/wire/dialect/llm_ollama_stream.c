@@ -328,7 +328,10 @@ llm_ollama_event(llm_encoder_t *e, llm_ollama_stream_t *s,
         break;
 
     case LLM_EV_LOGPROBS:
-        llm_ollama_write_line(e, s, ev, generate);
+        if (ev->raw.n > 2) {
+            llm_ollama_write_line(e, s, ev, generate);
+        }
+
         break;
 
     case LLM_EV_TOOL_CALL:

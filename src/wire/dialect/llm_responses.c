@@ -13,23 +13,42 @@
 #include "llm_responses.h"
 
 
+/* r: the response object that a stream begins with, or NULL. */
+static llm_rc_t
+llm_responses_start(llm_responses_frame_t *f,
+    const llm_responses_object_t *r)
+{
+    llm_event_t  start;
+
+    if (f->d->started) {
+        return LLM_OK;
+    }
+
+    f->d->started = 1;
+
+    memset(&start, 0, sizeof(llm_event_t));
+    start.type = LLM_EV_START;
+    start.linesep = f->ev.linesep;
+    start.created = -1;
+
+    if (r != NULL) {
+        start.id = r->id.n != 0 ? r->id : llm_slice_null;
+        start.model = r->model.n != 0 ? r->model : llm_slice_null;
+        start.created = r->created > 0 ? r->created : -1;
+    }
+
+    return f->d->emit(f->d->ctx, &start);
+}
+
+
 llm_rc_t
 llm_responses_emit(llm_responses_frame_t *f, llm_event_type_t type)
 {
-    llm_rc_t     rc;
-    llm_event_t  start;
+    llm_rc_t  rc;
 
-    if (!f->d->started) {
-        f->d->started = 1;
-
-        memset(&start, 0, sizeof(llm_event_t));
-        start.type = LLM_EV_START;
-        start.created = -1;
-
-        rc = f->d->emit(f->d->ctx, &start);
-        if (rc != LLM_OK) {
-            return rc;
-        }
+    rc = llm_responses_start(f, NULL);
+    if (rc != LLM_OK) {
+        return rc;
     }
 
     f->ev.type = type;
@@ -55,30 +74,6 @@ llm_responses_say(llm_responses_frame_t *f, llm_event_type_t type,
     f->ev.text = llm_slice_null;
 
     return rc;
-}
-
-
-/* The response object that a stream begins with. */
-static llm_rc_t
-llm_responses_start(llm_responses_frame_t *f,
-    const llm_responses_object_t *r)
-{
-    llm_event_t  start;
-
-    if (f->d->started) {
-        return LLM_OK;
-    }
-
-    f->d->started = 1;
-
-    memset(&start, 0, sizeof(llm_event_t));
-    start.type = LLM_EV_START;
-    start.linesep = f->ev.linesep;
-    start.id = r->id.n != 0 ? r->id : llm_slice_null;
-    start.model = r->model.n != 0 ? r->model : llm_slice_null;
-    start.created = r->created > 0 ? r->created : -1;
-
-    return f->d->emit(f->d->ctx, &start);
 }
 
 
