@@ -107,7 +107,7 @@ http {
     upstream provider { server %%MOCK%%; keepalive 200; }
     server {
         listen 127.0.0.1:%%PORT_0%% backlog=1024;
-        add_header X-End "\$llm_stream_upstream>\$llm_stream_client" always;
+        add_header X-Pair "\$llm_stream_upstream>\$llm_stream_client" always;
 $locations
     }
 }
@@ -315,8 +315,9 @@ for my $answer (0, 1) {
                 if can($pair, 'usage') && !($answer
                 && ($pair->[1] eq 'flowise' || $pair->[0] eq 'flowise'));
             push @bad, differs('errors', scalar @{ $said->{errors} }, 0);
-            push @bad, "X-Accel-Buffering: "
-                . ($r->{headers}{'x-accel-buffering'} // 'none')
+            push @bad, differs('dialects', $r->{headers}{'x-pair'},
+                "$pair->[0]>" . ($pair->[1] =~ s/-array//r));
+            push @bad, 'a length'
                 if defined $r->{headers}{'content-length'} && !$answer;
 
             return @bad;

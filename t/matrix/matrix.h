@@ -108,6 +108,11 @@ void matrix_run(matrix_run_t *r, const matrix_case_t *c, const char *p,
     size_t n, const size_t *cuts, size_t k);
 void matrix_run_free(matrix_run_t *r);
 
+/* What the client has when the upstream has sent n bytes and no more; an
+ * array is closed so that it can be read. */
+void matrix_run_so_far(matrix_run_t *r, const matrix_case_t *c,
+    const char *p, size_t n);
+
 /* Runs it whole, which is *r, byte by byte, and in two at every place, or at
  * `cuts` places when there are more.  The checks made; *differ says which
  * differed first, or is NULL. */
@@ -133,6 +138,10 @@ json_t *matrix_project(const json_t *said, const matrix_side_t *side,
  * or is NULL.  whole: what came before an error was said too. */
 size_t matrix_compare(const json_t *expect, const json_t *got,
     unsigned whole, char **differ);
+
+/* The same for text and reasoning of a stream that is not over. */
+size_t matrix_compare_so_far(const json_t *expect, const json_t *got,
+    char **differ);
 
 /* Whether a stream that was written anew has the form that the dialect's own
  * SDK reads; NULL, or what is wrong. */

@@ -238,6 +238,38 @@ read_piece(json_t *said, const json_t *doc, const char *type)
 }
 
 
+/* A text, or arguments, said whole without any piece before. */
+static void
+read_whole(json_t *said, const json_t *doc, const char *type)
+{
+    json_t  *item, *part;
+
+    item = at(doc, "output_index");
+    part = at(doc, "content_index");
+
+    if (strcmp(type, "response.output_text.done") == 0
+        && first(said, "text", item, part, 0))
+    {
+        said_add(said, 0, "text", at(doc, "text"));
+
+    } else if (strcmp(type, "response.refusal.done") == 0
+               && first(said, "refusal", item, part, 0))
+    {
+        said_add(said, 0, "refusal", at(doc, "refusal"));
+
+    } else if (strcmp(type, "response.reasoning_summary_text.done") == 0
+               && first(said, "summary", item, at(doc, "summary_index"), 0))
+    {
+        said_add(said, 0, "reasoning", at(doc, "text"));
+
+    } else if (strcmp(type, "response.function_call_arguments.done") == 0
+               && first(said, "args", item, NULL, 0))
+    {
+        said_call_args(item_call(said, item), at(doc, "arguments"));
+    }
+}
+
+
 static void
 read_event(json_t *said, const json_t *doc, const char *type)
 {
@@ -271,6 +303,7 @@ read_event(json_t *said, const json_t *doc, const char *type)
 
     } else {
         read_piece(said, doc, type);
+        read_whole(said, doc, type);
     }
 }
 

@@ -176,6 +176,34 @@ matrix_run(matrix_run_t *r, const matrix_case_t *c, const char *p, size_t n,
 
 
 void
+matrix_run_so_far(matrix_run_t *r, const matrix_case_t *c, const char *p,
+    size_t n)
+{
+    sink_t            sink;
+    llm_flow_t        f;
+    llm_flow_conf_t   conf;
+
+    memset(r, 0, sizeof(matrix_run_t));
+    configure(&conf, c);
+    sink_init(&sink);
+
+    r->rc = llm_flow_init(&f, &conf, &sink.out);
+
+    if (r->rc == LLM_OK) {
+        r->rc = feed(&f, p, n, NULL, 0);
+    }
+
+    llm_flow_free(&f);
+
+    if (c->to->framing == LLM_FRAMING_ARRAY && r->rc == LLM_OK) {
+        llm_out_lit(&sink.out, "]");
+    }
+
+    r->p = sink_end(&sink, &r->n);
+}
+
+
+void
 matrix_run_free(matrix_run_t *r)
 {
     free(r->p);

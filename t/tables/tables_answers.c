@@ -65,7 +65,7 @@ tables_stream_close(table_stream_t *s)
 }
 
 
-void
+llm_rc_t
 tables_answer(table_text_t *text, const llm_dialect_t *d,
     const llm_event_t *ev, size_t n)
 {
@@ -81,6 +81,8 @@ tables_answer(table_text_t *text, const llm_dialect_t *d,
 
     d->write_answer(&e, &a);
     llm_answer_free(&e, &a);
+
+    return e.rc;
 }
 
 
@@ -189,7 +191,10 @@ tables_find(table_found_t *found, const llm_dialect_t *d,
 
     tables_stream_close(&s);
 
-    tables_answer(&answer, d, events, said->n);
+    if (tables_answer(&answer, d, events, said->n) != LLM_OK) {
+        tables_die("no answer", said->what);
+    }
+
     text = tables_text_end(&answer);
 
     if (!tables_place(found->answer, sizeof(found->answer), text,

@@ -44,8 +44,8 @@ void tables_stream_open(table_stream_t *s, const llm_dialect_t *d);
 void tables_stream_say(table_stream_t *s, const llm_event_t *ev);
 void tables_stream_close(table_stream_t *s);
 
-/* The same events as one answer. */
-void tables_answer(table_text_t *text, const llm_dialect_t *d,
+/* The same events as one answer.  LLM_OK, or why there is none. */
+llm_rc_t tables_answer(table_text_t *text, const llm_dialect_t *d,
     const llm_event_t *ev, size_t n);
 
 

@@ -186,7 +186,11 @@ tables_word(const llm_dialect_t *d, llm_finish_t finish)
     ev[n++] = tables_finish(finish);
     ev[n++] = tables_event(LLM_EV_END);
 
-    tables_answer(&text, d, ev, n);
+    if (tables_answer(&text, d, ev, n) != LLM_OK) {
+        printf(" an error |");
+        return;
+    }
+
     said = tables_text_end(&text);
     json = json_loads(said, 0, NULL);
     memset(&leaves, 0, sizeof(leaves));
@@ -295,7 +299,10 @@ tables_usage_row(const llm_dialect_t *d)
     ev[2] = tables_usage(&usage);
     ev[3] = tables_event(LLM_EV_END);
 
-    tables_answer(&text, d, ev, 4);
+    if (tables_answer(&text, d, ev, 4) != LLM_OK) {
+        tables_die("no answer", tables_name(&d->name));
+    }
+
     json = json_loads(tables_text_end(&text), 0, NULL);
     memset(&leaves, 0, sizeof(leaves));
 

@@ -34,6 +34,10 @@
     SAID("{\"role\":\"user\",\"content\":[{\"type\":\"text\","              \
          "\"text\":\"hi\"}" part "]}")
 
+#define PICTURE(more)                                                       \
+    ",{\"type\":\"image_url\",\"image_url\":{\"url\":"                       \
+    "\"data:image/png;base64,iVBORw0KGgoQ\"" more "}}"
+
 #define BLOCKS(list)                                                        \
     "{\"model\":\"m\",\"max_tokens\":5000,\"messages\":[" list "]}"
 
@@ -112,6 +116,9 @@ static const table_probe_t  tables_all[] = {
            "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":"
            "\"MY-TOOL\",\"parameters\":{\"type\":\"object\"}}}],",
            "MY-TOOL"),
+    openai("tools", "the old `functions`",
+           "\"functions\":[{\"name\":\"OLD-TOOL\",\"parameters\":{}}],",
+           "OLD-TOOL"),
     { "requests-tools", "`strict` of a function", &llm_dialect_openai,
       OPENAI(TOOLS("")), OPENAI(TOOLS(",\"strict\":true")), "true" },
     { "requests-tools", "`tool_choice` auto", &llm_dialect_openai,
@@ -147,12 +154,17 @@ static const table_probe_t  tables_all[] = {
     openai_said("system prompt", HI,
                 "{\"role\":\"system\",\"content\":\"THE-SYSTEM\"}," HI,
                 "THE-SYSTEM"),
+    openai_said("name of a speaker", HI,
+                "{\"role\":\"user\",\"content\":\"hi\",\"name\":"
+                "\"SPEAKER\"}", "SPEAKER"),
     openai_said("what the assistant said", HI "," HI,
                 HI ",{\"role\":\"assistant\",\"content\":\"SAID-BEFORE\"},"
                 HI, "SAID-BEFORE"),
     openai_part("image, base64", ",{\"type\":\"image_url\",\"image_url\":"
                 "{\"url\":\"data:image/png;base64,iVBORw0KGgoQ\"}}",
                 "iVBORw0KGgoQ"),
+    { "requests-messages", "its `detail`", &llm_dialect_openai,
+      PART(PICTURE("")), PART(PICTURE(",\"detail\":\"low\"")), "low" },
     openai_part("image, a link", ",{\"type\":\"image_url\",\"image_url\":"
                 "{\"url\":\"https://host/i.png\"}}", "https://host/i.png"),
     openai_part("file, base64", ",{\"type\":\"file\",\"file\":{\"filename\":"
@@ -201,6 +213,11 @@ static const table_probe_t  tables_all[] = {
            "END-USER"),
     openai("rest", "`metadata`", "\"metadata\":{\"k\":\"META-DATA\"},",
            "META-DATA"),
+    openai("rest", "`modalities` text and audio",
+           "\"modalities\":[\"text\",\"audio\"],", "audio"),
+    openai("rest", "`web_search_options`",
+           "\"web_search_options\":{\"search_context_size\":\"THIS-SIZE\"},",
+           "THIS-SIZE"),
     openai("rest", "`store`", "\"store\":true,", "true"),
     openai("rest", "`service_tier`", "\"service_tier\":\"flex\",", "flex"),
     openai("rest", "`prompt_cache_key`",

@@ -148,7 +148,7 @@ tables_request_cell(const table_probe_t *probe, const llm_provider_t *to)
     }
 
     tables_written(&said.leaves, probe->mark);
-    printf(" |");
+    printf(said.lost && !base.lost ? " (logged) |" : " |");
 }
 
 

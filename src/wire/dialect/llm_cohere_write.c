@@ -62,8 +62,7 @@ llm_cohere_can(const llm_part_t *p, llm_role_t role)
 
     case LLM_PART_IMAGE:
         return role == LLM_ROLE_USER
-               && (p->url.p != NULL
-                   || (p->data.p != NULL && p->media.p != NULL));
+               && (p->url.p != NULL || p->data.p != NULL);
 
     default:
         return 0;
