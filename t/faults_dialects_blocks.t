@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 
-# The table of faults, row by row, for providers of Anthropic's, Gemini's and Cohere's dialects
-# and clients of every kind.  t/faults.t has the same for the first dialect
-# and the small clients; the table is t/lib/LLMTest/Faults.pm.
+# The table of faults, row by row, for providers of three dialects
+# (Anthropic's, Gemini's and Cohere's) and clients of every kind.  t/faults.t
+# has the same for the first dialect and the small clients; the table is
+# t/lib/LLMTest/Faults.pm.
 
 use strict;
 use warnings;

@@ -98,7 +98,7 @@ $locations
         location /model/gemini {
             llm_stream gemini http://%%UPSTREAM%%;
             llm_stream_client openai;
-            llm_stream_model "a/../b?c#d %\$arg_m";
+            llm_stream_model "a/b?c#d %\$arg_m";
         }
         location /model/flowise {
             llm_stream flowise http://%%UPSTREAM%%;
@@ -298,12 +298,12 @@ subtest 'models in the path' => sub {
     my $path = sent('/model/gemini?m=1', { @chat,
         stream => JSON::PP::true })->{path};
 
-    is($path, '/v1beta/models/a%2F..%2Fb%3Fc%23d%20%251'
+    is($path, '/v1beta/models/a%2Fb%3Fc%23d%20%251'
         . ':streamGenerateContent?alt=sse', 'llm_stream_model, escaped');
     is(sent('/model/flowise', {@chat})->{path},
         '/api/v1/prediction/flow%2F1', "Flowise's id");
 
-    my @evil = ([ '../../x' => '..%2F..%2Fx' ], [ 'a?b=c' => 'a%3Fb%3Dc' ],
+    my @evil = ([ '..a/b..' => '..a%2Fb..' ], [ 'a?b=c' => 'a%3Fb%3Dc' ],
         [ "a#\x{e9}" => 'a%23%C3%A9' ]);
 
     for my $case (@evil) {
@@ -314,10 +314,10 @@ subtest 'models in the path' => sub {
             $case->[1] =~ s/%3D/=/r ]}\E:stream}, "the client's $case->[0]");
     }
 
-    for my $model ('..', '.', '') {
+    for my $model ('..', '.', '', '../../x', 'a/..', 'models/..') {
         my $q = sent('/gemini/openai/', { @chat, model => $model });
 
-        ok(!defined $q->{path} || $q->{path} !~ m{/\.{0,2}:},
+        ok(!defined $q->{path} || $q->{path} !~ m{\.\.|/\.?:},
             "no model \"$model\"");
         is($q->{answer}{status}, 400, "400: \"$model\"");
     }
@@ -381,6 +381,8 @@ subtest 'members that change the meaning' => sub {
         [ 'openai-completions', response_format => {
             type => 'json_object' } ],
         [ 'ollama', messages => [ { role => 'user', content => $link } ] ],
+        [ 'flowise', messages => [ { role => 'user', content => 'hi' },
+            { role => 'assistant', content => 'Oh,' } ] ],
     );
 
     for my $row (@rows) {
@@ -460,8 +462,8 @@ subtest 'byte for byte' => sub {
 
 
 ###############################################################################
-# numbers in the body that are not the module's
+# the whole
 
-is($u->connections > 300 ? 'many' : $u->connections, 'many',
+cmp_ok($u->connections, q(>), 200,
     'all of that was asked');
 $t->finish;

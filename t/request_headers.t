@@ -93,6 +93,16 @@ http {
             llm_stream_set_header Api-Key sk-azure;
         }
 
+        location /set-other-key {
+            llm_stream azure http://%%UPSTREAM%%;
+            llm_stream_set_header Authorization "Bearer ours-1";
+        }
+
+        location /set-none {
+            llm_stream azure http://%%UPSTREAM%%;
+            llm_stream_set_header Authorization "";
+        }
+
         location ~ "(?s)^/inject/(.*)$" {
             llm_stream openai http://%%UPSTREAM%%;
             llm_stream_set_header X-Path $1;
@@ -285,6 +295,21 @@ subtest 'credentials' => sub {
     is_deeply(values_of($q, 'Authorization'), ['Bearer sk-literal-1'],
         'beside a header that is set');
     is_deeply(values_of($q, 'api-key'), ['sk-azure'], 'which is set');
+
+    # a token in a header of its own is the location's key as well
+    for my $header (['api-key' => 'client-2'],
+        [Authorization => 'Bearer client-1'], ['x-api-key' => 'client-3'])
+    {
+        $q = sent('/set-other-key', headers => {@$header});
+        is_deeply(values_of($q, 'Authorization'), ['Bearer ours-1'],
+            "ours instead of the client's $header->[0]");
+        is_deeply(values_of($q, $_), [], "no $_")
+            for 'api-key', 'x-api-key';
+    }
+
+    $q = sent('/set-none', %client);
+    is_deeply(values_of($q, 'api-key'), ['client-1'],
+        'a header that is taken out is no key');
 
     for my $bad ('a%0d%0aX-Evil:1', 'a%0ab', 'a%7fb') {
         my $before = $u->connections;

@@ -31,6 +31,7 @@ typedef struct {
 static ngx_uint_t ngx_llm_stream_path_is(ngx_str_t *uri,
     const ngx_llm_stream_path_t *path);
 static const llm_dialect_t *ngx_llm_stream_by_header(ngx_http_request_t *r);
+static u_char *ngx_llm_stream_path_models(ngx_str_t *uri, u_char *p);
 static ngx_int_t ngx_llm_stream_path_model(ngx_llm_stream_ctx_t *ctx,
     u_char *p, u_char *last);
 
@@ -169,7 +170,7 @@ ngx_int_t
 ngx_llm_stream_read_path(ngx_llm_stream_ctx_t *ctx)
 {
     u_char     *p, *last, *colon;
-    ngx_str_t  *uri, alt;
+    ngx_str_t   alt, *uri;
 
     ctx->path_stream = -1;
     uri = &ctx->request->uri;
@@ -185,9 +186,13 @@ ngx_llm_stream_read_path(ngx_llm_stream_ctx_t *ctx)
     }
 
     if (ctx->client == &llm_dialect_gemini) {
-        colon = ngx_strlchr(p, last, ':');
+        p = ngx_llm_stream_path_models(uri, p);
 
-        if (colon == NULL) {
+        for (colon = last - 1; colon > p && *colon != ':'; colon--) {
+            /* void */
+        }
+
+        if (*colon != ':') {
             return NGX_OK;
         }
 
@@ -204,6 +209,27 @@ ngx_llm_stream_read_path(ngx_llm_stream_ctx_t *ctx)
     }
 
     return ngx_llm_stream_path_model(ctx, p, last);
+}
+
+
+/* What is behind the last "/models/": a model's name may hold a slash, too. */
+
+static u_char *
+ngx_llm_stream_path_models(ngx_str_t *uri, u_char *p)
+{
+    size_t  i;
+
+    static ngx_str_t  models = ngx_string("/models/");
+
+    for (i = uri->len; i >= models.len; i--) {
+        if (ngx_memcmp(uri->data + i - models.len, models.data, models.len)
+            == 0)
+        {
+            return uri->data + i;
+        }
+    }
+
+    return p;
 }
 
 

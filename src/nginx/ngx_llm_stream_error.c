@@ -21,6 +21,8 @@ static ngx_uint_t ngx_llm_stream_is_error_page(ngx_http_request_t *r);
 static ngx_int_t ngx_llm_stream_make_error(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_describe(ngx_llm_stream_ctx_t *ctx,
     llm_error_t *err);
+static ngx_uint_t ngx_llm_stream_of_key(ngx_llm_stream_ctx_t *ctx,
+    const llm_error_t *err, ngx_uint_t *status);
 static ngx_uint_t ngx_llm_stream_is_json(const llm_slice_t *body);
 static llm_rc_t ngx_llm_stream_error_more(llm_out_t *out);
 static ngx_int_t ngx_llm_stream_add_retry_after(ngx_http_request_t *r,
@@ -288,8 +290,6 @@ ngx_llm_stream_provider_error(ngx_llm_stream_ctx_t *ctx, llm_out_t *out,
     const llm_fault_info_t  *info;
 
     status = ctx->a.error_status;
-    secret = ctx->key_ours && (status == NGX_HTTP_UNAUTHORIZED
-                               || status == NGX_HTTP_FORBIDDEN);
 
     body.p = ctx->a.error_body.p;
     body.n = ctx->a.error_body.n;
@@ -299,8 +299,15 @@ ngx_llm_stream_provider_error(ngx_llm_stream_ctx_t *ctx, llm_out_t *out,
     ngx_memzero(&err, sizeof(llm_error_t));
     err.retry_after = -1;
 
-    if (!secret && !ctx->a.encoded && ngx_llm_stream_is_json(&body)) {
+    if (!ctx->a.encoded && ngx_llm_stream_is_json(&body)) {
         rc = llm_error_read(&body, &err);
+    }
+
+    secret = ctx->key_ours && ngx_llm_stream_of_key(ctx, &err, &status);
+    if (secret) {
+        rc = LLM_INVALID;
+        ngx_memzero(&err, sizeof(llm_error_t));
+        err.retry_after = -1;
     }
 
     *retry_after = err.retry_after;
@@ -327,12 +334,32 @@ ngx_llm_stream_provider_error(ngx_llm_stream_ctx_t *ctx, llm_out_t *out,
     llm_error_classify(&err);
 
     if (ctx->client != ctx->conf->dialect) {
-        llm_flow_carry_error(&err);
+        llm_flow_carry_error(ctx->conf->dialect, &err);
     }
 
     ctx->client->error_body(out, &err);
 
     return err.status;
+}
+
+
+/* Whether the provider refuses the key.  Gemini says 400 then, which becomes
+ * the status that a client of another dialect expects. */
+
+static ngx_uint_t
+ngx_llm_stream_of_key(ngx_llm_stream_ctx_t *ctx, const llm_error_t *err,
+    ngx_uint_t *status)
+{
+    if (*status == NGX_HTTP_BAD_REQUEST && err->cls == LLM_ERROR_AUTH) {
+
+        if (ctx->client != ctx->conf->dialect) {
+            *status = NGX_HTTP_UNAUTHORIZED;
+        }
+
+        return 1;
+    }
+
+    return *status == NGX_HTTP_UNAUTHORIZED || *status == NGX_HTTP_FORBIDDEN;
 }
 
 

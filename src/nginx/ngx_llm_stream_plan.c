@@ -101,7 +101,15 @@ ngx_llm_stream_edit(ngx_llm_stream_ctx_t *ctx, llm_request_set_t *set,
         change.model.n = ctx->model.len;
     }
 
-    change.stream = ctx->ask_stream ? 1 : (ctx->req.stream == 1 ? 0 : -1);
+    /* not where it is said already, if only by silence */
+
+    if (ctx->ask_stream) {
+        change.stream = ctx->req.stream == -1 && ctx->asker->stream_default
+                        ? -1 : 1;
+    } else {
+        change.stream = ctx->req.stream == 1 ? 0 : -1;
+    }
+
     change.usage = ctx->ask_usage;
 
     rc = llm_request_plan(&ctx->plan, ctx->body.data, ctx->body.len, &change,

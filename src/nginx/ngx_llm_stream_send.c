@@ -20,6 +20,7 @@ static ngx_int_t ngx_llm_stream_required_line(ngx_llm_stream_ctx_t *ctx,
     ngx_array_t *lines);
 static ngx_int_t ngx_llm_stream_key_line(ngx_llm_stream_ctx_t *ctx,
     ngx_array_t *lines);
+static ngx_uint_t ngx_llm_stream_sets_key(ngx_llm_stream_ctx_t *ctx);
 static void ngx_llm_stream_client_key(ngx_llm_stream_ctx_t *ctx,
     ngx_str_t *key);
 static ngx_int_t ngx_llm_stream_set_lines(ngx_llm_stream_ctx_t *ctx,
@@ -162,7 +163,8 @@ ngx_llm_stream_own_lines(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
 }
 
 
-/* The header that a provider insists on, unless somebody else says it. */
+/* The header that a provider insists on, unless the configuration or a client
+ * of its dialect says it. */
 
 static ngx_int_t
 ngx_llm_stream_required_line(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
@@ -173,8 +175,9 @@ ngx_llm_stream_required_line(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
 
     if (p->header.p == NULL
         || ngx_llm_stream_is_set(ctx, (u_char *) p->header.p, p->header.n)
-        || ngx_llm_stream_find_header(ctx->request, p->header.p,
-                                      p->header.n))
+        || (ctx->asker == ctx->conf->dialect
+            && ngx_llm_stream_find_header(ctx->request, p->header.p,
+                                          p->header.n)))
     {
         return NGX_OK;
     }
@@ -204,6 +207,12 @@ ngx_llm_stream_key_line(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
     }
 
     if (ctx->conf->api_key == NULL) {
+
+        if (ngx_llm_stream_sets_key(ctx)) {
+            ctx->key_ours = 1;
+            return NGX_OK;
+        }
+
         ngx_llm_stream_client_key(ctx, &key);
 
     } else {
@@ -232,6 +241,37 @@ ngx_llm_stream_key_line(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
 
     return ngx_llm_stream_line(lines, to->auth_header.p, to->auth_header.n,
                                p, n);
+}
+
+
+/* Whether llm_stream_set_header says a credential, in whatever header: a
+ * token for Vertex or Entra beside which no key of the client belongs. */
+
+static ngx_uint_t
+ngx_llm_stream_sets_key(ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_uint_t                    i;
+    ngx_llm_stream_set_header_t  *set;
+
+    static const char  *names[] = {
+        "authorization", "x-api-key", "x-goog-api-key", "api-key", NULL
+    };
+
+    if (ctx->conf->headers == NULL) {
+        return 0;
+    }
+
+    set = ctx->conf->headers->elts;
+
+    for (i = 0; i < ctx->conf->headers->nelts; i++) {
+        if (set[i].value.value.len
+            && ngx_llm_stream_listed(names, &set[i].name))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -369,7 +409,7 @@ ngx_llm_stream_forwards(ngx_llm_stream_ctx_t *ctx, ngx_table_elt_t *h)
 
     to = ctx->conf->provider;
 
-    if (ctx->conf->api_key == NULL
+    if (!ctx->key_ours
         && h->key.len == to->auth_header.n
         && ngx_strncasecmp(h->key.data, (u_char *) to->auth_header.p,
                            h->key.len)

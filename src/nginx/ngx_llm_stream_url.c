@@ -14,6 +14,7 @@ static ngx_int_t ngx_llm_stream_schema(ngx_str_t *url, size_t *add,
 static void ngx_llm_stream_host(ngx_url_t *u, ngx_str_t *host);
 static ngx_int_t ngx_llm_stream_own_path(ngx_llm_stream_ctx_t *ctx,
     ngx_str_t *args);
+static ngx_uint_t ngx_llm_stream_climbs(ngx_str_t *model);
 static u_char *ngx_llm_stream_escape(u_char *p, ngx_str_t *model);
 static ngx_int_t ngx_llm_stream_resolved(ngx_llm_stream_ctx_t *ctx,
     ngx_url_t *u, in_port_t port);
@@ -210,7 +211,7 @@ ngx_llm_stream_own_path(ngx_llm_stream_ctx_t *ctx, ngx_str_t *args)
     p = ngx_strnstr(before.data, (char *) model.data, before.len);
 
     if (p) {
-        if (ctx->model.len == 0) {
+        if (ctx->model.len == 0 || ngx_llm_stream_climbs(&ctx->model)) {
             return ngx_llm_stream_refuse(ctx, LLM_FAULT_BAD_REQUEST, "model");
         }
 
@@ -246,6 +247,36 @@ ngx_llm_stream_own_path(ngx_llm_stream_ctx_t *ctx, ngx_str_t *args)
 }
 
 
+/* A name with "." or ".." for a segment: escaped or not, servers resolve
+ * these. */
+
+static ngx_uint_t
+ngx_llm_stream_climbs(ngx_str_t *model)
+{
+    size_t  i, n;
+
+    n = 0;      /* characters of the segment, if all are dots */
+
+    for (i = 0; i <= model->len; i++) {
+
+        if (i == model->len || model->data[i] == '/'
+            || model->data[i] == '\\')
+        {
+            if (n == 1 || n == 2) {
+                return 1;
+            }
+
+            n = 0;
+            continue;
+        }
+
+        n = (model->data[i] == '.' && n <= 2) ? n + 1 : 3;
+    }
+
+    return 0;
+}
+
+
 /*
  * A model's name as one segment of a path: whoever chose it cannot choose
  * another path.  Gemini's clients may name a model "models/x".
@@ -271,8 +302,8 @@ ngx_llm_stream_escape(u_char *p, ngx_str_t *model)
         c = model->data[i];
 
         if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-            || (c >= '0' && c <= '9') || c == '-' || c == '_'
-            || (c == '.' && model->len > 2) || c == '~')
+            || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'
+            || c == '~')
         {
             *p++ = c;
             continue;

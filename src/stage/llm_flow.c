@@ -295,6 +295,19 @@ llm_flow_invalid(llm_flow_t *f, const llm_framed_t *ev)
 }
 
 
+/* What a decoder could not do; a fault of an event was set with the event. */
+static llm_rc_t
+llm_flow_undecoded(llm_flow_t *f, llm_rc_t rc)
+{
+    if (f->fault != LLM_FAULT_NONE) {
+        return LLM_FAILED;
+    }
+
+    return llm_flow_fault(f, rc == LLM_TOO_BIG ? LLM_FAULT_RESPONSE_TOO_LARGE
+                                               : LLM_FAULT_INTERNAL);
+}
+
+
 /* The end of a frame that was decoded with rc. */
 static llm_rc_t
 llm_flow_decoded(llm_flow_t *f, const llm_framed_t *ev,
@@ -311,7 +324,7 @@ llm_flow_decoded(llm_flow_t *f, const llm_framed_t *ev,
         return llm_flow_invalid(f, ev);
 
     default:
-        return LLM_FAILED;
+        return llm_flow_undecoded(f, rc);
     }
 
     if (f->passing
@@ -544,7 +557,7 @@ llm_flow_answer(llm_flow_t *f)
     }
 
     if (rc != LLM_DONE && rc != LLM_INVALID) {
-        return LLM_FAILED;
+        return llm_flow_undecoded(f, rc);
     }
 
     if (f->passing) {

@@ -141,7 +141,7 @@ void llm_flow_error_body(llm_flow_t *f, llm_out_t *out);
 
 /* An error of a provider in the words and with the status that a client of
  * another dialect knows; the class is err's. */
-void llm_flow_carry_error(llm_error_t *err);
+void llm_flow_carry_error(const llm_dialect_t *upstream, llm_error_t *err);
 
 /* The HTTP status for f->fault: the upstream's own (400..599) when it said
  * one (a number, or a code or type that maps to one), else the fault's. */

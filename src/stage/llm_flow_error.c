@@ -22,14 +22,21 @@ llm_flow_secret(const llm_flow_t *f)
 
     status = llm_flow_status(f);
 
-    return f->conf.secret && (status == 401 || status == 403);
+    return f->conf.secret
+           && (status == 401 || status == 403
+               || (f->fault == LLM_FAULT_UPSTREAM_ERROR
+                   && f->error.cls == LLM_ERROR_AUTH));
 }
 
 
 void
-llm_flow_carry_error(llm_error_t *err)
+llm_flow_carry_error(const llm_dialect_t *upstream, llm_error_t *err)
 {
     const llm_error_words_t  *words;
+
+    if (err->message.n == 0) {
+        err->message = llm_fault_info(LLM_FAULT_UPSTREAM_ERROR)->message;
+    }
 
     if (err->cls == LLM_ERROR_UNKNOWN) {
         return;
@@ -44,7 +51,12 @@ llm_flow_carry_error(llm_error_t *err)
         err->type = words->openai_type;
     }
 
-    if (err->code.p == NULL) {
+    /* outside of OpenAI's world a number is the status again */
+
+    if (err->code.p == NULL
+        || (words->openai_code.p != NULL && upstream != &llm_dialect_openai
+            && llm_json_uint(&err->code) >= 0))
+    {
         err->code = words->openai_code;
     }
 
@@ -94,7 +106,7 @@ llm_flow_error(const llm_flow_t *f, llm_error_t *err)
     }
 
     if (!f->same) {
-        llm_flow_carry_error(err);
+        llm_flow_carry_error(f->conf.upstream, err);
     }
 }
 
@@ -185,7 +197,7 @@ llm_flow_status(const llm_flow_t *f)
         err = f->error;
 
         if (!f->same) {
-            llm_flow_carry_error(&err);
+            llm_flow_carry_error(f->conf.upstream, &err);
         }
 
         return err.status;

@@ -195,6 +195,12 @@ llm_flow_emit(void *ctx, const llm_event_t *ev)
         return LLM_OK;
     }
 
+    if (ev->type == LLM_EV_FINISH && ev->finish == LLM_FINISH_ERROR
+        && ev->choice == 0 && !f->conf.client->failure)
+    {
+        return llm_flow_fault(f, LLM_FAULT_UPSTREAM_ERROR);
+    }
+
     if (ev->type == LLM_EV_START) {
         llm_flow_start(f, ev);
 

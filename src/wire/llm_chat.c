@@ -485,3 +485,11 @@ llm_effort_of_budget(const llm_slice_t *budget)
            : n <= 1024 ? LLM_EFFORT_LOW
            : n <= 8192 ? LLM_EFFORT_MEDIUM : LLM_EFFORT_HIGH;
 }
+
+
+llm_effort_t
+llm_chat_effort(const llm_chat_t *c)
+{
+    return c->effort != LLM_EFFORT_UNSAID
+           ? c->effort : llm_effort_of_budget(&c->budget);
+}

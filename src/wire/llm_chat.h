@@ -164,6 +164,11 @@ typedef struct {
 #define llm_chat_extras(c)   ((llm_extra_t *) (void *) (c)->extras.p)
 #define llm_chat_nextras(c)  ((c)->extras.n / sizeof(llm_extra_t))
 
+/* The number or text that is so many bytes behind the beginning (offsetof):
+ * for tables of members. */
+#define llm_chat_slice(c, at)                                               \
+    ((const llm_slice_t *) (const void *) ((const char *) (c) + (at)))
+
 /* All unsaid and absent. */
 void llm_chat_init(llm_chat_t *c, const llm_alloc_t *a, unsigned max_depth);
 void llm_chat_free(llm_chat_t *c);
@@ -234,6 +239,9 @@ llm_effort_t llm_effort_find(const llm_slice_t *word);
 int64_t llm_effort_budget(llm_effort_t effort);
 llm_effort_t llm_effort_of_budget(const llm_slice_t *budget);
 
+/* The effort that a request says, else that of the budget it says. */
+llm_effort_t llm_chat_effort(const llm_chat_t *c);
+
 /* The media type of an IMAGE's or a FILE's data: as said, else by the first
  * bytes (Ollama's images come without one). */
 llm_slice_t llm_chat_media(const llm_part_t *part);
@@ -282,6 +290,16 @@ void llm_chat_raw(llm_chat_writer_t *w, const char *name,
 void llm_chat_string(llm_chat_writer_t *w, const char *name,
     const llm_slice_t *s);
 
+/* The same of a flag, -1: not said; of the model that is asked; of the last
+ * extra of that name. */
+void llm_chat_put_flag(llm_chat_writer_t *w, const char *name, int flag);
+void llm_chat_put_model(llm_chat_writer_t *w);
+void llm_chat_put_extra(llm_chat_writer_t *w, const llm_chat_t *c,
+    const char *name);
+
+/* true or false */
+void llm_chat_bool(llm_chat_writer_t *w, int flag);
+
 /* A string's or a JSON value's bytes anywhere: copied when small, else
  * referred to (quotes are the caller's). */
 void llm_chat_splice(llm_chat_writer_t *w, const llm_slice_t *s);
@@ -305,6 +323,30 @@ void llm_chat_lost(llm_chat_writer_t *w, const char *name,
 /* The loss of an IMAGE, AUDIO, FILE or OTHER; nothing for the other types. */
 void llm_chat_lost_part(llm_chat_writer_t *w, const llm_part_t *part);
 
+/* Members of llm_chat_t: those that are said are lost (n: more than one;
+ * format: JSON; logprobs: asked for; parallel: forbidden). */
+#define LLM_LOST_N             0x0001
+#define LLM_LOST_SUFFIX        0x0002
+#define LLM_LOST_STOPS         0x0004
+#define LLM_LOST_FORMAT        0x0008
+#define LLM_LOST_TOP_K         0x0010
+#define LLM_LOST_MIN_P         0x0020
+#define LLM_LOST_SEED          0x0040
+#define LLM_LOST_PENALTIES     0x0080
+#define LLM_LOST_LOGPROBS      0x0100
+#define LLM_LOST_TOP_LOGPROBS  0x0200
+#define LLM_LOST_PARALLEL      0x0400
+#define LLM_LOST_USER          0x0800
+#define LLM_LOST_METADATA      0x1000
+#define LLM_LOST_SESSION       0x2000
+
+void llm_chat_lost_members(llm_chat_writer_t *w, const llm_chat_t *c,
+    unsigned members);
+
+/* The loss of a TOOL_CALL, TOOL_RESULT, REASONING or REFUSAL in a target whose
+ * messages are plain texts; nothing for the other types. */
+void llm_chat_lost_plain(llm_chat_writer_t *w, const llm_part_t *part);
+
 /* All extras, or those whose name is not in the list (ended by NULL). */
 void llm_chat_lost_extras(llm_chat_writer_t *w, const llm_chat_t *c,
     const char *const *but);
@@ -314,6 +356,10 @@ void llm_chat_lost_extras(llm_chat_writer_t *w, const llm_chat_t *c,
  * written). */
 int llm_chat_object(llm_chat_writer_t *w, const llm_slice_t *args,
     unsigned string);
+
+/* The arguments of a TOOL_CALL as a JSON object; {} when they are none, and
+ * they are lost. */
+void llm_chat_put_object(llm_chat_writer_t *w, const llm_part_t *call);
 
 /* Tool arguments as the inside of a JSON string; absent is {}. */
 void llm_chat_args(llm_chat_writer_t *w, const llm_slice_t *args,

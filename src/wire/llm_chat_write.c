@@ -1,15 +1,11 @@
 /*
  * What the request writers of all dialects share: top-level members that
- * yield to llm_stream_param, slices that are referred to, tool arguments,
- * and the list of what the target cannot say.
+ * yield to llm_stream_param, slices that are referred to, and tool
+ * arguments.  What the target cannot say is told by llm_chat_lost.c.
  */
 
 #include "llm_chat.h"
 #include "llm_dialect.h"
-
-
-/* bytes of names that are kept for the log and for the error */
-#define LLM_CHAT_LOST_MAX  1024
 
 
 void
@@ -102,6 +98,50 @@ llm_chat_string(llm_chat_writer_t *w, const char *name, const llm_slice_t *s)
 
 
 void
+llm_chat_put_flag(llm_chat_writer_t *w, const char *name, int flag)
+{
+    if (flag != -1 && llm_chat_member(w, name)) {
+        llm_chat_bool(w, flag);
+    }
+}
+
+
+void
+llm_chat_put_model(llm_chat_writer_t *w)
+{
+    if (w->model.p != NULL && llm_chat_member(w, "model")) {
+        llm_write_string(w->out, &w->model, 0);
+    }
+}
+
+
+void
+llm_chat_put_extra(llm_chat_writer_t *w, const llm_chat_t *c,
+    const char *name)
+{
+    const llm_extra_t  *e;
+
+    e = llm_chat_find_extra(c, name);
+
+    if (e != NULL) {
+        llm_chat_raw(w, name, &e->raw);
+    }
+}
+
+
+void
+llm_chat_bool(llm_chat_writer_t *w, int flag)
+{
+    if (flag) {
+        llm_out_lit(w->out, "true");
+
+    } else {
+        llm_out_lit(w->out, "false");
+    }
+}
+
+
+void
 llm_chat_splice(llm_chat_writer_t *w, const llm_slice_t *s)
 {
     llm_rope_put(&w->rope, s->p, s->n);
@@ -148,133 +188,6 @@ llm_chat_put_stops(llm_chat_writer_t *w, const llm_chat_t *c)
     }
 
     llm_out_lit(w->out, "]");
-}
-
-
-/* Whether the list, with ", " between its names, has this one. */
-static int
-llm_chat_listed(const llm_block_t *list, const char *name, size_t n)
-{
-    size_t         left;
-    const llm_u8  *p, *end;
-
-    p = list->p;
-    left = list->n;
-
-    while (left != 0) {
-        end = memchr(p, ',', left);
-
-        if (end == NULL) {
-            end = p + left;
-        }
-
-        if ((size_t) (end - p) == n && memcmp(p, name, n) == 0) {
-            return 1;
-        }
-
-        left -= (size_t) (end - p);
-        p = end;
-
-        if (left >= 2) {
-            p += 2;
-            left -= 2;
-
-        } else {
-            left = 0;
-        }
-    }
-
-    return 0;
-}
-
-
-static void
-llm_chat_list(llm_chat_writer_t *w, llm_block_t *list, const char *name,
-    size_t n)
-{
-    size_t  need;
-
-    need = n + (list->n != 0 ? 2 : 0);
-
-    /* who loses that much does not read it all */
-
-    if (n == 0 || need > LLM_CHAT_LOST_MAX - list->n
-        || llm_chat_listed(list, name, n))
-    {
-        return;
-    }
-
-    if (llm_block_reserve(list, &w->rope.alloc, need) != LLM_OK) {
-        w->rope.rc = LLM_NOMEM;
-        return;
-    }
-
-    if (list->n != 0) {
-        memcpy(list->p + list->n, ", ", 2);
-        list->n += 2;
-    }
-
-    memcpy(list->p + list->n, name, n);
-    list->n += n;
-}
-
-
-void
-llm_chat_lost(llm_chat_writer_t *w, const char *name, unsigned meaning)
-{
-    llm_chat_list(w, meaning ? &w->refused : &w->lost, name, strlen(name));
-}
-
-
-void
-llm_chat_lost_part(llm_chat_writer_t *w, const llm_part_t *part)
-{
-    switch (part->type) {
-
-    case LLM_PART_IMAGE:
-        llm_chat_lost(w, "messages[].content[].image", 1);
-        break;
-
-    case LLM_PART_AUDIO:
-        llm_chat_lost(w, "messages[].content[].audio", 1);
-        break;
-
-    case LLM_PART_FILE:
-        llm_chat_lost(w, "messages[].content[].file", 1);
-        break;
-
-    case LLM_PART_OTHER:
-        llm_chat_lost(w, "messages[].content[].type", 1);
-        break;
-
-    default:
-        break;
-    }
-}
-
-
-void
-llm_chat_lost_extras(llm_chat_writer_t *w, const llm_chat_t *c,
-    const char *const *but)
-{
-    size_t              i, k;
-    const llm_extra_t  *e;
-
-    e = llm_chat_extras(c);
-
-    for (i = 0; i < llm_chat_nextras(c); i++, e++) {
-
-        for (k = 0; but != NULL && but[k] != NULL; k++) {
-            if (llm_json_eq(&e->name, but[k], strlen(but[k]))) {
-                break;
-            }
-        }
-
-        if (but == NULL || but[k] == NULL) {
-            llm_chat_list(w, e->meaning ? &w->refused : &w->lost,
-                          (const char *) e->name.p, e->name.n);
-        }
-    }
 }
 
 
@@ -352,6 +265,18 @@ llm_chat_object(llm_chat_writer_t *w, const llm_slice_t *args,
     w->out->pos += n;
 
     return 1;
+}
+
+
+void
+llm_chat_put_object(llm_chat_writer_t *w, const llm_part_t *call)
+{
+    if (!llm_chat_object(w, &call->args,
+                         call->args_string || call->args.escaped))
+    {
+        llm_out_lit(w->out, "{}");
+        llm_chat_lost(w, "messages[].tool_calls[].function.arguments", 1);
+    }
 }
 
 

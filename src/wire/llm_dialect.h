@@ -73,6 +73,8 @@ struct llm_dialect_s {
                                        whatever was asked: Gemini */
     unsigned        choices;        /* an answer can have several; else only
                                        choice 0 is said */
+    unsigned        failure;        /* a finish can say that the model failed;
+                                       else such an answer is an error */
     llm_slice_t     stream_type;    /* Content-Type of a stream */
     llm_slice_t     answer_type;    /* Content-Type of one answer, errors */
 

@@ -15,8 +15,7 @@
 
 
 typedef struct {
-    int             status;         /* HTTP, of a client that is not of the
-                                       provider's dialect (no 529) */
+    int             status;         /* HTTP, where the provider said none */
     llm_slice_t     openai_type;
     llm_slice_t     openai_code;    /* absent: null */
     llm_slice_t     anthropic_type;

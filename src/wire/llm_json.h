@@ -115,6 +115,10 @@ typedef struct {
 int llm_json_find(const llm_json_word_t *words, const llm_slice_t *tok,
     int otherwise);
 
+/* The count that a member of the object raw is, by llm_json_uint(); -1 when it
+ * is no number or is not there.  The last of equal names counts. */
+int64_t llm_json_count(const llm_slice_t *raw, const char *name);
+
 /*
  * Decodes the inside of a JSON string into dst, which has room for n bytes
  * (the result is never longer than the input) and may be p itself.  Lone

@@ -94,3 +94,26 @@ llm_json_find(const llm_json_word_t *words, const llm_slice_t *tok,
 
     return otherwise;
 }
+
+
+int64_t
+llm_json_count(const llm_slice_t *raw, const char *name)
+{
+    size_t           n;
+    int64_t          count;
+    llm_json_t       j;
+    llm_slice_t      key, v;
+    llm_json_type_t  type;
+
+    count = -1;
+    n = strlen(name);
+    llm_json_reopen(&j, raw);
+
+    while (llm_json_member(&j, &key, &v, &type)) {
+        if (llm_json_eq(&key, name, n)) {
+            count = type == LLM_JSON_NUMBER ? llm_json_uint(&v) : -1;
+        }
+    }
+
+    return count;
+}

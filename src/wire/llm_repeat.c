@@ -13,35 +13,71 @@ static const llm_slice_t  llm_repeat_padding[] = {
 };
 
 
-/*
- * The closing quote of the string whose inside begins at p, or NULL: it has
- * an escape, a control byte, or no end.
- */
-static inline const llm_u8 *
-llm_repeat_string(const llm_u8 *p, const llm_u8 *end)
+/* Behind the escape whose backslash is at p, or NULL. */
+static const llm_u8 *
+llm_repeat_escape(const llm_u8 *p, const llm_u8 *end)
 {
-    llm_marks_t  marks;
+    int  i;
 
-    while (end - p >= LLM_STRIDE) {
-        marks = llm_marks(p);
-
-        if (marks != 0) {
-            p += llm_marks_first(marks);
-            return *p == '"' ? p : NULL;
-        }
-
-        p += LLM_STRIDE;
+    if (end - p < 2) {
+        return NULL;
     }
 
-    while (p < end && *p != '"') {
-        if (*p < 0x20 || *p == '\\') {
+    switch (p[1]) {
+
+    case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r':
+    case 't':
+        return p + 2;
+
+    case 'u':
+        if (end - p < 6) {
             return NULL;
         }
 
-        p++;
+        for (i = 2; i < 6; i++) {
+            if (llm_hex_digit(p[i]) < 0) {
+                return NULL;
+            }
+        }
+
+        return p + 6;
+
+    default:
+        return NULL;
+    }
+}
+
+
+const llm_u8 *
+llm_repeat_text(const llm_u8 *p, const llm_u8 *end)
+{
+    llm_marks_t  marks;
+
+    while (p != NULL && p < end) {
+
+        if (end - p >= LLM_STRIDE) {
+            marks = llm_marks(p);
+
+            if (marks == 0) {
+                p += LLM_STRIDE;
+                continue;
+            }
+
+            p += llm_marks_first(marks);
+        }
+
+        if (*p == '"') {
+            return p;
+        }
+
+        if (*p < 0x20) {
+            return NULL;
+        }
+
+        p = *p == '\\' ? llm_repeat_escape(p, end) : p + 1;
     }
 
-    return p < end ? p : NULL;
+    return NULL;
 }
 
 
@@ -77,6 +113,14 @@ llm_repeat_learn(llm_repeat_t *r, const llm_slice_t *data,
     size_t         head, rest, end;
     const llm_u8  *p, *last, *pad, *close;
 
+    /* where nothing repeats, only now and then: what was learned stays true */
+
+    r->missed++;
+
+    if (r->missed > LLM_REPEAT_MISSES && r->missed % LLM_REPEAT_MISSES != 0) {
+        return;
+    }
+
     r->head = 0;
 
     last = data->p + data->n;
@@ -88,7 +132,7 @@ llm_repeat_learn(llm_repeat_t *r, const llm_slice_t *data,
     end = 0;
 
     if (pad != NULL) {
-        close = llm_repeat_string(pad, last);
+        close = llm_repeat_text(pad, last);
 
         if (close == NULL) {
             return;
@@ -115,7 +159,7 @@ llm_repeat_learn(llm_repeat_t *r, const llm_slice_t *data,
 
 
 int
-llm_repeat_match(const llm_repeat_t *r, const llm_slice_t *data,
+llm_repeat_match(llm_repeat_t *r, const llm_slice_t *data,
     llm_slice_t *text)
 {
     const llm_u8  *p, *last, *bytes;
@@ -132,7 +176,7 @@ llm_repeat_match(const llm_repeat_t *r, const llm_slice_t *data,
     text->p = data->p + r->head;
     text->escaped = 1;
 
-    p = llm_repeat_string(text->p, last);
+    p = llm_repeat_text(text->p, last);
 
     if (p == NULL || (size_t) (last - p) < r->tail
         || memcmp(p, bytes, r->tail) != 0)
@@ -145,7 +189,7 @@ llm_repeat_match(const llm_repeat_t *r, const llm_slice_t *data,
     bytes += r->tail;
 
     if (r->end != 0) {
-        p = llm_repeat_string(p, last);
+        p = llm_repeat_text(p, last);
 
         if (p == NULL) {
             return 0;
@@ -154,6 +198,13 @@ llm_repeat_match(const llm_repeat_t *r, const llm_slice_t *data,
 
     /* an empty text is no content: leave what it means to the decoder */
 
-    return text->n != 0 && (size_t) (last - p) == r->end
-           && memcmp(p, bytes, r->end) == 0;
+    if (text->n == 0 || (size_t) (last - p) != r->end
+        || memcmp(p, bytes, r->end) != 0)
+    {
+        return 0;
+    }
+
+    r->missed = 0;
+
+    return 1;
 }

@@ -17,7 +17,9 @@
 #include "llm_event.h"
 
 
-#define LLM_REPEAT_MAX  768     /* bytes of a frame without its text */
+#define LLM_REPEAT_MAX     768  /* bytes of a frame without its text */
+#define LLM_REPEAT_MISSES  8    /* frames learned in vain before only one of
+                                   so many is */
 
 typedef struct {
     llm_event_type_t  type;
@@ -25,6 +27,7 @@ typedef struct {
     unsigned          head;     /* bytes before the text; 0: nothing learned */
     unsigned          tail;     /* bytes behind it, up to the padding if any */
     unsigned          end;      /* bytes behind the padding */
+    unsigned          missed;   /* frames to learn since one repeated */
     llm_u8            bytes[LLM_REPEAT_MAX];    /* head, tail, end */
 } llm_repeat_t;
 
@@ -37,8 +40,12 @@ void llm_repeat_learn(llm_repeat_t *r, const llm_slice_t *data,
     const llm_event_t *ev);
 
 /* 1: the frame repeats; *text is its text, the inside of a JSON string. */
-int llm_repeat_match(const llm_repeat_t *r, const llm_slice_t *data,
+int llm_repeat_match(llm_repeat_t *r, const llm_slice_t *data,
     llm_slice_t *text);
+
+/* What such frames are made of: the closing quote of the JSON string whose
+ * inside begins at p, or NULL when it is none. */
+const llm_u8 *llm_repeat_text(const llm_u8 *p, const llm_u8 *end);
 
 
 #endif /* LLM_REPEAT_H */

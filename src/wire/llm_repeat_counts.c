@@ -5,79 +5,10 @@
  */
 
 #include "llm_repeat_counts.h"
-#include "llm_swar.h"
 
 
 /* digits that an int64_t surely holds */
 #define LLM_REPEAT_DIGITS  18
-
-
-/* Behind the escape whose backslash is at p, or NULL. */
-static const llm_u8 *
-llm_repeat_escape(const llm_u8 *p, const llm_u8 *end)
-{
-    int  i;
-
-    if (end - p < 2) {
-        return NULL;
-    }
-
-    switch (p[1]) {
-
-    case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r':
-    case 't':
-        return p + 2;
-
-    case 'u':
-        if (end - p < 6) {
-            return NULL;
-        }
-
-        for (i = 2; i < 6; i++) {
-            if (llm_hex_digit(p[i]) < 0) {
-                return NULL;
-            }
-        }
-
-        return p + 6;
-
-    default:
-        return NULL;
-    }
-}
-
-
-const llm_u8 *
-llm_repeat_text(const llm_u8 *p, const llm_u8 *end)
-{
-    llm_marks_t  marks;
-
-    while (p != NULL && p < end) {
-
-        if (end - p >= LLM_STRIDE) {
-            marks = llm_marks(p);
-
-            if (marks == 0) {
-                p += LLM_STRIDE;
-                continue;
-            }
-
-            p += llm_marks_first(marks);
-        }
-
-        if (*p == '"') {
-            return p;
-        }
-
-        if (*p < 0x20) {
-            return NULL;
-        }
-
-        p = *p == '\\' ? llm_repeat_escape(p, end) : p + 1;
-    }
-
-    return NULL;
-}
 
 
 void

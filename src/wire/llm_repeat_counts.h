@@ -30,14 +30,10 @@ typedef struct {
 void llm_repeat_counts_learn(llm_repeat_counts_t *r, const llm_slice_t *data,
     const llm_event_t *ev, const llm_slice_t *counts, unsigned n);
 
-/* As llm_repeat_match(), and the text may have escapes; values: r->counts
- * numbers in the order of the document. */
+/* As llm_repeat_match(); values: r->counts numbers in the order of the
+ * document. */
 int llm_repeat_counts_match(const llm_repeat_counts_t *r,
     const llm_slice_t *data, llm_slice_t *text, int64_t *values);
-
-/* What such frames are made of.  The closing quote of the JSON string whose
- * inside begins at p, or NULL: it is none. */
-const llm_u8 *llm_repeat_text(const llm_u8 *p, const llm_u8 *end);
 
 /* Reads the unsigned integer at *p, which must be followed by no digit; 0:
  * it is none, or has more digits than an int64_t surely holds. */

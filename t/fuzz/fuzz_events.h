@@ -38,6 +38,8 @@ typedef struct {
     fuzz_call_t     calls[FUZZ_CHOICES][FUZZ_CALLS];
     unsigned        ncalls[FUZZ_CHOICES];
     unsigned        finished[FUZZ_CHOICES];
+    unsigned        refused[FUZZ_CHOICES];  /* log probabilities: 1: of a
+                                               refusal, 2: of the text */
     unsigned        nchoices;
     llm_u8         *strings[FUZZ_STRINGS];
     unsigned        nstrings;
@@ -424,7 +426,12 @@ fuzz_add_logprobs(fuzz_events_t *l, unsigned choice)
 
     ev = fuzz_add(l, LLM_EV_LOGPROBS, choice);
     n = fuzz_take(l);
-    ev->refused = n % 8 == 7;
+
+    if (!l->refused[choice]) {
+        l->refused[choice] = n & 64 ? 1 : 2;
+    }
+
+    ev->refused = l->refused[choice] == 1;
 
     fuzz_put(&b, "[");
 
@@ -656,6 +663,11 @@ fuzz_events_read(fuzz_events_t *l, const uint8_t *p, size_t n)
         ev->model = fuzz_maybe(l);
         ev->created = k & 16 ? 1700000000 + k : -1;
     }
+
+    l->error.message = llm_slice("It \\u00e9 failed: \\\"x\\\".");
+    l->error.message.escaped = 1;
+    l->error.cls = LLM_ERROR_SERVER;
+    l->error.retry_after = -1;
 
     /* what follows: fragments of all calls and a FINISH, of each choice */
 

@@ -2,14 +2,21 @@
  * The rows and columns, what each can say, and whether two answers say the
  * same.
  *
+ * Compared, as far as the client's dialect can say it: for each choice text,
+ * reasoning, refusal, signature, what is withheld, calls (number, order, id,
+ * name, arguments as parsed), finish reason, log probabilities, citations;
+ * usage; id and model; how it ended and an upstream's own words of its error.
+ * On a round trip: what both can say, a stream as a stream and an answer as
+ * an answer; the other two are in the pairs themselves.
+ *
  * Not compared, and why:
  *   - created, and ids that no upstream gave: made by the module, from its
  *     clock;
  *   - where one fragment or event ends and the next begins, and the order of
  *     text beside reasoning and calls: clients put them together by kind;
- *   - signatures of text and calls, tops of log
- *     probabilities, spans of citations, the dialects' own extras: few pairs
- *     can say them, the unit tests of these dialects do;
+ *   - signatures of text and calls, tops of log probabilities, spans of
+ *     citations, the dialects' own extras: few pairs can say them, the unit
+ *     tests of these dialects look at them;
  *   - finish and usage of an answer that ended in an error: most dialects
  *     say them in their last event, which does not come then;
  *   - the words of an error that the module found itself.

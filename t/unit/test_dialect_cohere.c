@@ -597,7 +597,7 @@ test_request_lost(void **state)
         "\"f\"}}]}]}",
         "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":"
         "\"a\"}],\"stream\":true}",
-        "top_logprobs, user, parallel_tool_calls, store",
+        "top_logprobs, parallel_tool_calls, user, store",
         "messages[].content[].audio, messages[].content[].file, n");
 }
 

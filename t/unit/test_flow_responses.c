@@ -219,6 +219,47 @@ test_endings(void **state)
 }
 
 
+/* A decoder that cannot go on says so: more items than it tells apart must
+ * not be a stream with a hole in it. */
+
+static void
+test_items(void **state)
+{
+    char          *text, *p;
+    unsigned       i;
+    flow_case_t    c;
+    flow_result_t  r;
+
+    enum { ITEMS = 1100, LINE = 200 };
+
+    (void) state;
+
+    text = malloc(ITEMS * LINE);
+    assert_non_null(text);
+
+    p = text;
+
+    for (i = 0; i < ITEMS; i++) {
+        p += snprintf(p, LINE, "data: {\"type\":\"response.output_text.delta"
+                      "\",\"item_id\":\"i%u\",\"output_index\":%u,"
+                      "\"content_index\":0,\"delta\":\"a\"}\n\n", i, i);
+    }
+
+    c = flow_default;
+    c.upstream = &llm_dialect_responses;
+    c.client = &llm_dialect_openai;
+
+    flow_run_text(&r, &c, text);
+
+    assert_int_equal(r.rc, LLM_FAILED);
+    assert_int_equal(r.fault, LLM_FAULT_RESPONSE_TOO_LARGE);
+    assert_int_equal(r.status, 502);
+
+    flow_forget(&r);
+    free(text);
+}
+
+
 /* Answers, to a stream and to an answer of each. */
 static void
 check_answer(const char *path, const char *name)
@@ -274,6 +315,7 @@ main(void)
         cmocka_unit_test(test_chat),
         cmocka_unit_test(test_passing),
         cmocka_unit_test(test_endings),
+        cmocka_unit_test(test_items),
         cmocka_unit_test(test_answers)
     };
 

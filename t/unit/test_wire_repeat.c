@@ -193,7 +193,14 @@ repeat_limits(void **state)
         { "{\"a\":1,\"c\":\"x\",\"b\":2", NULL },
         { "{\"a\":1,\"c\":\"x", NULL },
         { "{\"a\":1,\"c\":\"", NULL },
-        { "{\"a\":1,\"c\":\"a\\nb\",\"b\":2}", NULL },
+        { "{\"a\":1,\"c\":\"a\\nb\",\"b\":2}", "a\\nb" },
+        { "{\"a\":1,\"c\":\"\\\"\",\"b\":2}", "\\\"" },
+        { "{\"a\":1,\"c\":\"a \\ud83d\\uDE00 in a longer text\",\"b\":2}",
+          "a \\ud83d\\uDE00 in a longer text" },
+        { "{\"a\":1,\"c\":\"\\q\",\"b\":2}", NULL },
+        { "{\"a\":1,\"c\":\"\\u00g0\",\"b\":2}", NULL },
+        { "{\"a\":1,\"c\":\"\\", NULL },
+        { "{\"a\":1,\"c\":\"\\\",\"b\":2}", NULL },
         { "{\"a\":1,\"c\":\"a\tb\",\"b\":2}", NULL },
         { "{\"a\":1,\"c\":\"a long one with a tab\there\",\"b\":2}", NULL },
         { "{\"a\":1,\"c\":\"x\",\"d\":\"y\",\"b\":2}", NULL }
@@ -237,7 +244,7 @@ repeat_padding(void **state)
     assert_false(llm_repeat_match(&r, &data, &text));
 
     data = repeat_slice("{\"c\":\"w\",\"obfuscation\":\"b\\nb\",\"z\":0}");
-    assert_false(llm_repeat_match(&r, &data, &text));
+    assert_true(llm_repeat_match(&r, &data, &text));
 
     data = repeat_slice("{\"c\":\"w\",\"obfuscation\":\"b\",\"error\":0}");
     assert_false(llm_repeat_match(&r, &data, &text));
@@ -247,6 +254,51 @@ repeat_padding(void **state)
     repeat_learned(&r, "{\"c\":\"words\",\"error\":\"\",\"z\":0}", "words");
     data = repeat_slice("{\"c\":\"words\",\"error\":\"boom\",\"z\":0}");
     assert_false(llm_repeat_match(&r, &data, &text));
+}
+
+
+/* Where nothing repeats not every frame is learned; what was learned before
+ * holds, and what repeats again is found. */
+
+static void
+repeat_in_vain(void **state)
+{
+    char          frame[64];
+    unsigned      i, found;
+    llm_slice_t   data, text;
+    llm_event_t   ev;
+    llm_repeat_t  r;
+
+    (void) state;
+
+    memset(&r, 0, sizeof(r));
+    memset(&ev, 0, sizeof(ev));
+    ev.type = LLM_EV_TEXT;
+
+    for (i = 0; i < 100; i++) {
+        (void) snprintf(frame, sizeof(frame), "{\"n\":%u,\"c\":\"w\"}", i);
+        data = repeat_slice(frame);
+        assert_false(llm_repeat_match(&r, &data, &text));
+
+        ev.text = repeat_slice(strstr(frame, "w"));
+        ev.text.n = 1;
+        llm_repeat_learn(&r, &data, &ev);
+    }
+
+    data = repeat_slice("{\"c\":\"w\"}");
+    ev.text.p = data.p + 6;
+
+    for (i = 0, found = 0; i < LLM_REPEAT_MISSES * 2; i++) {
+        if (llm_repeat_match(&r, &data, &text)) {
+            found++;
+
+        } else {
+            assert_int_equal(found, 0);
+            llm_repeat_learn(&r, &data, &ev);
+        }
+    }
+
+    assert_true(found >= LLM_REPEAT_MISSES);
 }
 
 
@@ -277,6 +329,7 @@ main(void)
         cmocka_unit_test(repeat_fixtures),
         cmocka_unit_test(repeat_limits),
         cmocka_unit_test(repeat_padding),
+        cmocka_unit_test(repeat_in_vain),
         cmocka_unit_test(repeat_too_large)
     };
 

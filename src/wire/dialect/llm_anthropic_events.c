@@ -241,28 +241,6 @@ llm_anthropic_emit_content(llm_anthropic_frame_t *f)
 }
 
 
-/* The number `name` of an object, or -1. */
-static int64_t
-llm_anthropic_count(const llm_slice_t *raw, const char *name, size_t n)
-{
-    int64_t          count;
-    llm_json_t       j;
-    llm_slice_t      key, v;
-    llm_json_type_t  type;
-
-    count = -1;
-    llm_json_reopen(&j, raw);
-
-    while (llm_json_member(&j, &key, &v, &type)) {
-        if (type == LLM_JSON_NUMBER && llm_json_eq(&key, name, n)) {
-            count = llm_json_uint(&v);
-        }
-    }
-
-    return count;
-}
-
-
 /* Takes over what is said of the input; 1 when anything is. */
 static int
 llm_anthropic_input_count(llm_usage_t *known, const llm_slice_t *key,
@@ -339,7 +317,7 @@ llm_anthropic_emit_usage(llm_anthropic_frame_t *f)
 
         if (type == LLM_JSON_OBJECT) {
             if (llm_json_is(&key, "output_tokens_details")) {
-                u.reasoning = llm_anthropic_count(&v, "thinking_tokens", 15);
+                u.reasoning = llm_json_count(&v, "thinking_tokens");
             }
 
         } else if (type == LLM_JSON_NUMBER) {
@@ -378,10 +356,7 @@ llm_anthropic_emit_usage(llm_anthropic_frame_t *f)
 llm_finish_t
 llm_anthropic_reason(const llm_slice_t *word)
 {
-    static const struct {
-        llm_slice_t   word;
-        llm_finish_t  finish;
-    } words[] = {
+    static const llm_json_word_t  words[] = {
         { llm_str("end_turn"), LLM_FINISH_STOP },
         { llm_str("tool_use"), LLM_FINISH_TOOL_CALLS },
         { llm_str("max_tokens"), LLM_FINISH_LENGTH },
@@ -392,20 +367,11 @@ llm_anthropic_reason(const llm_slice_t *word)
         /* no other dialect can say that the turn is to be taken up again,
          * and their clients do not know the word */
 
-        { llm_str("pause_turn"), LLM_FINISH_STOP }
+        { llm_str("pause_turn"), LLM_FINISH_STOP },
+        { { NULL, 0, 0 }, 0 }
     };
 
-    size_t  i;
-
-    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (llm_json_eq(word, (const char *) words[i].word.p,
-                        words[i].word.n))
-        {
-            return words[i].finish;
-        }
-    }
-
-    return LLM_FINISH_OTHER;
+    return (llm_finish_t) llm_json_find(words, word, LLM_FINISH_OTHER);
 }
 
 

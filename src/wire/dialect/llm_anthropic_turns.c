@@ -199,14 +199,7 @@ llm_anthropic_write_part(llm_chat_writer_t *w, const llm_chat_t *c,
         llm_out_lit(w->out, ",\"name\":");
         llm_chat_put(w, &part->name);
         llm_out_lit(w->out, ",\"input\":");
-
-        if (!llm_chat_object(w, &part->args,
-                             part->args_string || part->args.escaped))
-        {
-            llm_out_lit(w->out, "{}");
-            llm_chat_lost(w, "messages[].tool_calls[].function.arguments", 1);
-        }
-
+        llm_chat_put_object(w, part);
         llm_out_lit(w->out, "}");
         break;
 

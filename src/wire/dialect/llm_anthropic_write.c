@@ -218,14 +218,12 @@ llm_anthropic_write_tools(llm_chat_writer_t *w, const llm_chat_t *c)
             return;
         }
 
-        llm_out_lit(w->out, "{\"name\":\"");
-        llm_chat_splice(w, &tool->name);
-        llm_out_lit(w->out, "\"");
+        llm_out_lit(w->out, "{\"name\":");
+        llm_chat_put(w, &tool->name);
 
         if (tool->description.n != 0) {
-            llm_out_lit(w->out, ",\"description\":\"");
-            llm_chat_splice(w, &tool->description);
-            llm_out_lit(w->out, "\"");
+            llm_out_lit(w->out, ",\"description\":");
+            llm_chat_put(w, &tool->description);
         }
 
         llm_out_lit(w->out, ",\"input_schema\":");
@@ -280,9 +278,8 @@ llm_anthropic_write_choice(llm_chat_writer_t *w, const llm_chat_t *c)
         break;
 
     case LLM_CHOOSE_TOOL:
-        llm_out_lit(w->out, "{\"type\":\"tool\",\"name\":\"");
-        llm_chat_splice(w, &c->choose_name);
-        llm_out_lit(w->out, "\"");
+        llm_out_lit(w->out, "{\"type\":\"tool\",\"name\":");
+        llm_chat_put(w, &c->choose_name);
         break;
 
     default:
@@ -365,9 +362,7 @@ llm_anthropic_write_stops(llm_chat_writer_t *w, const llm_chat_t *c)
             return;
         }
 
-        llm_out_lit(w->out, "\"");
-        llm_chat_splice(w, stop);
-        llm_out_lit(w->out, "\"");
+        llm_chat_put(w, stop);
     }
 
     if (n != 0) {
@@ -417,55 +412,14 @@ llm_anthropic_write_sampling(llm_chat_writer_t *w, const llm_chat_t *c,
 }
 
 
-static void
-llm_anthropic_lost(llm_chat_writer_t *w, const llm_chat_t *c)
-{
-    size_t  i;
-
-    const struct {
-        const llm_slice_t  *v;
-        const char         *name;
-        unsigned            meaning;
-    } members[] = {
-        { &c->seed, "seed", 0 },
-        { &c->min_p, "min_p", 0 },
-        { &c->presence, "presence_penalty", 0 },
-        { &c->frequency, "frequency_penalty", 0 },
-        { &c->top_logprobs, "top_logprobs", 0 },
-        { &c->metadata, "metadata", 0 },
-        { &c->session, "session", 0 },
-        { &c->suffix, "suffix", 1 }
-    };
-
-    for (i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-        if (members[i].v->p != NULL) {
-            llm_chat_lost(w, members[i].name, members[i].meaning);
-        }
-    }
-
-    if (c->n.p != NULL && !llm_json_is(&c->n, "1")) {
-        llm_chat_lost(w, "n", 1);
-    }
-
-    if (c->logprobs == 1) {
-        llm_chat_lost(w, "logprobs", 0);
-    }
-
-    llm_chat_lost_extras(w, c, NULL);
-}
-
-
 void
 llm_anthropic_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
 {
-    llm_slice_t               on;
     llm_anthropic_thinking_t  thinking;
 
     llm_anthropic_think(&thinking, w, c);
 
-    if (w->model.p != NULL && llm_chat_member(w, "model")) {
-        llm_write_string(w->out, &w->model, 0);
-    }
+    llm_chat_put_model(w);
 
     llm_anthropic_write_max_tokens(w, c, thinking.budget);
     llm_anthropic_write_messages(w, c);
@@ -477,15 +431,17 @@ llm_anthropic_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
     llm_anthropic_write_stops(w, c);
 
     if (c->user.p != NULL && llm_chat_member(w, "metadata")) {
-        llm_out_lit(w->out, "{\"user_id\":\"");
-        llm_chat_splice(w, &c->user);
-        llm_out_lit(w->out, "\"}");
+        llm_out_lit(w->out, "{\"user_id\":");
+        llm_chat_put(w, &c->user);
+        llm_out_lit(w->out, "}");
     }
 
-    if (w->stream) {
-        on = llm_slice("true");
-        llm_chat_raw(w, "stream", &on);
-    }
+    llm_chat_put_flag(w, "stream", w->stream ? 1 : -1);
 
-    llm_anthropic_lost(w, c);
+    llm_chat_lost_members(w, c, LLM_LOST_SEED | LLM_LOST_MIN_P
+                          | LLM_LOST_PENALTIES | LLM_LOST_TOP_LOGPROBS
+                          | LLM_LOST_METADATA | LLM_LOST_SESSION
+                          | LLM_LOST_SUFFIX | LLM_LOST_N
+                          | LLM_LOST_LOGPROBS);
+    llm_chat_lost_extras(w, c, NULL);
 }

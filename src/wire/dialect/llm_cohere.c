@@ -514,6 +514,7 @@ llm_cohere_decode_answer(llm_decoder_t *d, llm_frame_t *answer)
 const llm_dialect_t  llm_dialect_cohere = {
     .name = llm_str("cohere"),
     .framing = LLM_FRAMING_SSE,
+    .failure = 1,
     .stream_type = llm_str("text/event-stream"),
     .answer_type = llm_str("application/json"),
 

@@ -22,26 +22,10 @@ static const struct {
     { "presence_penalty", offsetof(llm_chat_t, presence) }
 };
 
-static const struct {
-    const char  *name;
-    size_t       at;
-    unsigned     meaning;
-} llm_cohere_lost[] = {
-    { "suffix", offsetof(llm_chat_t, suffix), 1 },
-    { "min_p", offsetof(llm_chat_t, min_p), 0 },
-    { "top_logprobs", offsetof(llm_chat_t, top_logprobs), 0 },
-    { "user", offsetof(llm_chat_t, user), 0 },
-    { "metadata", offsetof(llm_chat_t, metadata), 0 },
-    { "session_id", offsetof(llm_chat_t, session), 0 }
-};
-
 /* extras of other dialects that Cohere has under the same name */
 static const char *const  llm_cohere_extras[] = {
     "documents", "citation_options", "safety_mode", NULL
 };
-
-#define llm_cohere_slice(c, at)                                             \
-    ((const llm_slice_t *) (const void *) ((const char *) (c) + (at)))
 
 
 /* Whether a part can be said in the content of a message of that role. */
@@ -418,17 +402,8 @@ llm_cohere_write_thinking(llm_chat_writer_t *w, const llm_chat_t *c)
 static void
 llm_cohere_lost_members(llm_chat_writer_t *w, const llm_chat_t *c)
 {
-    size_t              i;
-    const llm_part_t   *p;
-
-    for (i = 0; i < sizeof(llm_cohere_lost) / sizeof(llm_cohere_lost[0]);
-         i++)
-    {
-        if (llm_cohere_slice(c, llm_cohere_lost[i].at)->p != NULL) {
-            llm_chat_lost(w, llm_cohere_lost[i].name,
-                          llm_cohere_lost[i].meaning);
-        }
-    }
+    size_t             i;
+    const llm_part_t  *p;
 
     for (i = 0; i < llm_chat_nparts(c); i++) {
         p = &llm_chat_parts(c)[i];
@@ -441,35 +416,11 @@ llm_cohere_lost_members(llm_chat_writer_t *w, const llm_chat_t *c)
         }
     }
 
-    if (c->n.p != NULL && !(c->n.n == 1 && c->n.p[0] == '1')) {
-        llm_chat_lost(w, "n", 1);
-    }
-
-    if (c->parallel_tools == 0) {
-        llm_chat_lost(w, "parallel_tool_calls", 0);
-    }
-
+    llm_chat_lost_members(w, c, LLM_LOST_SUFFIX | LLM_LOST_MIN_P
+                          | LLM_LOST_TOP_LOGPROBS | LLM_LOST_USER
+                          | LLM_LOST_METADATA | LLM_LOST_SESSION
+                          | LLM_LOST_N | LLM_LOST_PARALLEL);
     llm_chat_lost_extras(w, c, llm_cohere_extras);
-}
-
-
-static void
-llm_cohere_write_extras(llm_chat_writer_t *w, const llm_chat_t *c)
-{
-    size_t              i, k;
-    const llm_extra_t  *extra;
-
-    for (i = 0; i < llm_chat_nextras(c); i++) {
-        extra = &llm_chat_extras(c)[i];
-
-        for (k = 0; llm_cohere_extras[k] != NULL; k++) {
-            if (llm_json_eq(&extra->name, llm_cohere_extras[k],
-                            strlen(llm_cohere_extras[k])))
-            {
-                llm_chat_raw(w, llm_cohere_extras[k], &extra->raw);
-            }
-        }
-    }
 }
 
 
@@ -478,31 +429,21 @@ llm_cohere_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
 {
     size_t  i;
 
-    if (w->model.p != NULL && llm_chat_member(w, "model")) {
-        llm_write_string(w->out, &w->model, 0);
-    }
+    llm_chat_put_model(w);
 
     if (llm_chat_member(w, "messages")) {
         llm_cohere_write_messages(w, c);
     }
 
-    if (llm_chat_member(w, "stream")) {
-        if (w->stream) {
-            llm_out_lit(w->out, "true");
-
-        } else {
-            llm_out_lit(w->out, "false");
-        }
-    }
+    llm_chat_put_flag(w, "stream", w->stream != 0);
 
     for (i = 0;
          i < sizeof(llm_cohere_numbers) / sizeof(llm_cohere_numbers[0]);
          i++)
     {
         llm_chat_raw(w, llm_cohere_numbers[i].name,
-                     llm_cohere_slice(c, llm_cohere_numbers[i].at));
+                     llm_chat_slice(c, llm_cohere_numbers[i].at));
     }
-
 
     if (llm_chat_nstops(c) != 0 && llm_chat_member(w, "stop_sequences")) {
         llm_chat_put_stops(w, c);
@@ -516,6 +457,9 @@ llm_cohere_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
         llm_out_lit(w->out, "true");
     }
 
-    llm_cohere_write_extras(w, c);
+    for (i = 0; llm_cohere_extras[i] != NULL; i++) {
+        llm_chat_put_extra(w, c, llm_cohere_extras[i]);
+    }
+
     llm_cohere_lost_members(w, c);
 }

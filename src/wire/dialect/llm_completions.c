@@ -24,6 +24,7 @@ llm_completions_decode_answer(llm_decoder_t *d, llm_frame_t *answer)
 const llm_dialect_t  llm_dialect_completions = {
     .name = llm_str("openai-completions"),
     .framing = LLM_FRAMING_SSE,
+    .failure = 1,
     .choices = 1,
     .stream_type = llm_str("text/event-stream"),
     .answer_type = llm_str("application/json"),

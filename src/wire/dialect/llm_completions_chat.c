@@ -144,39 +144,27 @@ llm_completions_lost(llm_chat_writer_t *w, const llm_chat_t *c)
 {
     llm_prompt_lost(w, c, LLM_PROMPT_SYSTEM);
 
-    if (c->format == LLM_FORMAT_OBJECT || c->format == LLM_FORMAT_SCHEMA) {
-        llm_chat_lost(w, "response_format", 1);
-    }
-
     if ((c->effort != LLM_EFFORT_UNSAID && c->effort != LLM_EFFORT_NONE)
         || c->budget.p != NULL)
     {
         llm_chat_lost(w, "reasoning_effort", 0);
     }
 
-    if (c->metadata.p != NULL) {
-        llm_chat_lost(w, "metadata", 0);
-    }
-
-    if (c->session.p != NULL) {
-        llm_chat_lost(w, "session", 0);
-    }
+    llm_chat_lost_members(w, c, LLM_LOST_FORMAT | LLM_LOST_METADATA
+                          | LLM_LOST_SESSION);
 }
 
 
 void
 llm_completions_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
 {
-    size_t              i, k;
-    const llm_extra_t  *extra;
+    size_t  i;
 
     static const char *const  extras[] = {
         "echo", "best_of", "logit_bias", NULL
     };
 
-    if (w->model.p != NULL && llm_chat_member(w, "model")) {
-        llm_write_string(w->out, &w->model, 0);
-    }
+    llm_chat_put_model(w);
 
     if (llm_chat_member(w, "prompt")) {
         llm_out_lit(w->out, "\"");
@@ -206,14 +194,8 @@ llm_completions_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
     llm_chat_string(w, "user", &c->user);
     llm_openai_write_stream(w);
 
-    for (i = 0; i < llm_chat_nextras(c); i++) {
-        extra = &llm_chat_extras(c)[i];
-
-        for (k = 0; extras[k] != NULL; k++) {
-            if (llm_json_eq(&extra->name, extras[k], strlen(extras[k]))) {
-                llm_chat_raw(w, extras[k], &extra->raw);
-            }
-        }
+    for (i = 0; extras[i] != NULL; i++) {
+        llm_chat_put_extra(w, c, extras[i]);
     }
 
     llm_chat_lost_extras(w, c, extras);

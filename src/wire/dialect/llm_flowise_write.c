@@ -7,28 +7,6 @@
 #include "llm_flowise.h"
 
 
-/* A member that no flow knows. */
-typedef struct {
-    const char       *name;
-    size_t            at;
-    unsigned          meaning;
-} llm_flowise_lost_t;
-
-
-static const llm_flowise_lost_t  llm_flowise_lost[] = {
-    { "suffix", offsetof(llm_chat_t, suffix), 1 },
-    { "min_p", offsetof(llm_chat_t, min_p), 0 },
-    { "seed", offsetof(llm_chat_t, seed), 0 },
-    { "top_logprobs", offsetof(llm_chat_t, top_logprobs), 0 },
-    { "thinking.budget_tokens", offsetof(llm_chat_t, budget), 0 },
-    { "user", offsetof(llm_chat_t, user), 0 },
-    { "metadata", offsetof(llm_chat_t, metadata), 0 }
-};
-
-#define llm_flowise_const_slice(c, at)                                      \
-    ((const llm_slice_t *) (const void *) ((const char *) (c) + (at)))
-
-
 /* The first part of the last message of the user's; the number of parts when
  * there is none. */
 static size_t
@@ -138,8 +116,7 @@ llm_flowise_has_config(const llm_chat_t *c)
     }
 
     for (i = 0; i < LLM_FLOWISE_NUMBERS; i++) {
-        if (llm_flowise_const_slice(c, llm_flowise_numbers[i].at)->p != NULL)
-        {
+        if (llm_chat_slice(c, llm_flowise_numbers[i].at)->p != NULL) {
             return 1;
         }
     }
@@ -165,9 +142,8 @@ llm_flowise_write_config(llm_chat_writer_t *w, const llm_chat_t *c)
     llm_out_lit(w->out, "{");
 
     if (c->session.p != NULL) {
-        llm_out_lit(w->out, "\"sessionId\":\"");
-        llm_chat_splice(w, &c->session);
-        llm_out_lit(w->out, "\"");
+        llm_out_lit(w->out, "\"sessionId\":");
+        llm_chat_put(w, &c->session);
         comma = ",";
     }
 
@@ -176,7 +152,7 @@ llm_flowise_write_config(llm_chat_writer_t *w, const llm_chat_t *c)
     }
 
     for (i = 0; i < LLM_FLOWISE_NUMBERS; i++) {
-        v = llm_flowise_const_slice(c, llm_flowise_numbers[i].at);
+        v = llm_chat_slice(c, llm_flowise_numbers[i].at);
 
         if (v->p == NULL) {
             continue;
@@ -287,9 +263,9 @@ llm_flowise_write_upload(llm_chat_writer_t *w, const llm_part_t *p)
 
     llm_out_lit(w->out, "\",\"type\":\"");
     llm_out(w->out, type, strlen(type));
-    llm_out_lit(w->out, "\",\"name\":\"");
-    llm_chat_splice(w, &name);
-    llm_out_lit(w->out, "\",\"mime\":\"");
+    llm_out_lit(w->out, "\",\"name\":");
+    llm_chat_put(w, &name);
+    llm_out_lit(w->out, ",\"mime\":\"");
     llm_chat_splice(w, &media);
     llm_out_lit(w->out, "\"}");
 }
@@ -332,42 +308,14 @@ static void
 llm_flowise_lost_part(llm_chat_writer_t *w, const llm_part_t *p,
     unsigned question)
 {
-    switch (p->type) {
+    /* an image, a file or audio is of the question only */
 
-    case LLM_PART_TEXT:
-        break;
-
-    case LLM_PART_TOOL_CALL:
-        llm_chat_lost(w, "messages[].tool_calls", 1);
-        break;
-
-    case LLM_PART_TOOL_RESULT:
-        llm_chat_lost(w, "messages[].tool_call_id", 1);
-        break;
-
-    case LLM_PART_REASONING:
-        llm_chat_lost(w, "messages[].reasoning", 0);
-        break;
-
-    case LLM_PART_REFUSAL:
-        llm_chat_lost(w, "messages[].refusal", 0);
-        break;
-
-    case LLM_PART_OTHER:
-        llm_chat_lost(w, "messages[].content[].type", 1);
-        break;
-
-    default:    /* an image, a file or audio is of the question only */
-        if (!question || !llm_flowise_is_upload(p)) {
-            llm_chat_lost(w, p->type == LLM_PART_IMAGE
-                             ? "messages[].content[].image"
-                             : p->type == LLM_PART_AUDIO
-                               ? "messages[].content[].audio"
-                               : "messages[].content[].file", 1);
-        }
-
-        break;
+    if (question && llm_flowise_is_upload(p)) {
+        return;
     }
+
+    llm_chat_lost_part(w, p);
+    llm_chat_lost_plain(w, p);
 }
 
 
@@ -398,23 +346,13 @@ llm_flowise_lost_parts(llm_chat_writer_t *w, const llm_chat_t *c,
 static void
 llm_flowise_lost_members(llm_chat_writer_t *w, const llm_chat_t *c)
 {
-    size_t                     i;
-    const llm_flowise_lost_t  *lost;
+    llm_chat_lost_members(w, c, LLM_LOST_SUFFIX | LLM_LOST_MIN_P
+                          | LLM_LOST_SEED | LLM_LOST_TOP_LOGPROBS
+                          | LLM_LOST_USER | LLM_LOST_METADATA | LLM_LOST_N
+                          | LLM_LOST_STOPS);
 
-    for (i = 0; i < llm_flowise_count(llm_flowise_lost); i++) {
-        lost = &llm_flowise_lost[i];
-
-        if (llm_flowise_const_slice(c, lost->at)->p != NULL) {
-            llm_chat_lost(w, lost->name, lost->meaning);
-        }
-    }
-
-    if (c->n.p != NULL && !(c->n.n == 1 && c->n.p[0] == '1')) {
-        llm_chat_lost(w, "n", 1);
-    }
-
-    if (llm_chat_nstops(c) != 0) {
-        llm_chat_lost(w, "stop", 1);
+    if (c->budget.p != NULL) {
+        llm_chat_lost(w, "thinking.budget_tokens", 0);
     }
 
     if (llm_chat_ntools(c) != 0) {
@@ -425,13 +363,7 @@ llm_flowise_lost_members(llm_chat_writer_t *w, const llm_chat_t *c)
         llm_chat_lost(w, "tool_choice", 1);
     }
 
-    if (c->format == LLM_FORMAT_OBJECT || c->format == LLM_FORMAT_SCHEMA) {
-        llm_chat_lost(w, "response_format", 1);
-    }
-
-    if (c->logprobs > 0) {
-        llm_chat_lost(w, "logprobs", 0);
-    }
+    llm_chat_lost_members(w, c, LLM_LOST_FORMAT | LLM_LOST_LOGPROBS);
 
     if (c->parallel_tools >= 0) {
         llm_chat_lost(w, "parallel_tool_calls", 0);
@@ -462,15 +394,7 @@ llm_flowise_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
     llm_flowise_write_history(w, c, question);
     llm_flowise_write_uploads(w, c, question);
 
-    if (llm_chat_member(w, "streaming")) {
-        if (w->stream) {
-            llm_out_lit(w->out, "true");
-
-        } else {
-            llm_out_lit(w->out, "false");
-        }
-    }
-
+    llm_chat_put_flag(w, "streaming", w->stream != 0);
     llm_flowise_lost_parts(w, c, question);
     llm_flowise_lost_members(w, c);
 }

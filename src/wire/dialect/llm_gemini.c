@@ -69,10 +69,7 @@ llm_gemini_choice(llm_gemini_chunk_t *c)
 llm_finish_t
 llm_gemini_reason(const llm_slice_t *word)
 {
-    static const struct {
-        llm_slice_t   word;
-        llm_finish_t  finish;
-    } words[] = {
+    static const llm_json_word_t  words[] = {
         { llm_str("STOP"), LLM_FINISH_STOP },
         { llm_str("MAX_TOKENS"), LLM_FINISH_LENGTH },
         { llm_str("SAFETY"), LLM_FINISH_CONTENT_FILTER },
@@ -92,20 +89,11 @@ llm_gemini_reason(const llm_slice_t *word)
         { llm_str("LANGUAGE"), LLM_FINISH_ERROR },
         { llm_str("OTHER"), LLM_FINISH_ERROR },
         { llm_str("IMAGE_OTHER"), LLM_FINISH_ERROR },
-        { llm_str("NO_IMAGE"), LLM_FINISH_ERROR }
+        { llm_str("NO_IMAGE"), LLM_FINISH_ERROR },
+        { { NULL, 0, 0 }, 0 }
     };
 
-    size_t  i;
-
-    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (llm_json_eq(word, (const char *) words[i].word.p,
-                        words[i].word.n))
-        {
-            return words[i].finish;
-        }
-    }
-
-    return LLM_FINISH_OTHER;
+    return (llm_finish_t) llm_json_find(words, word, LLM_FINISH_OTHER);
 }
 
 
@@ -647,6 +635,7 @@ llm_gemini_decode_drop(llm_decoder_t *d)
 const llm_dialect_t  llm_dialect_gemini = {
     .name = llm_str("gemini"),
     .framing = LLM_FRAMING_SSE,
+    .failure = 1,
     .choices = 1,
     .array = 1,
     .stream_type = llm_str("text/event-stream"),

@@ -50,8 +50,4 @@ llm_rc_t llm_gemini_read_config(llm_chat_t *c, llm_json_type_t type,
 void llm_gemini_write_contents(llm_chat_writer_t *w, const llm_chat_t *c);
 
 
-/* Writes a string with its quotes. */
-void llm_gemini_quote(llm_chat_writer_t *w, const llm_slice_t *s);
-
-
 #endif /* LLM_GEMINI_CHAT_H */

@@ -7,25 +7,12 @@
 #include "llm_gemini_chat.h"
 
 
-void
-llm_gemini_quote(llm_chat_writer_t *w, const llm_slice_t *s)
-{
-    llm_out_lit(w->out, "\"");
-
-    if (s->n != 0) {
-        llm_chat_splice(w, s);
-    }
-
-    llm_out_lit(w->out, "\"");
-}
-
-
 static void
 llm_gemini_put_signature(llm_chat_writer_t *w, const llm_part_t *part)
 {
     if (part->signature.n != 0) {
         llm_out_lit(w->out, ",\"thoughtSignature\":");
-        llm_gemini_quote(w, &part->signature);
+        llm_chat_put(w, &part->signature);
     }
 }
 
@@ -86,9 +73,9 @@ llm_gemini_put_media(llm_chat_writer_t *w, const llm_part_t *part)
         media = llm_chat_media(part);
 
         llm_out_lit(w->out, "{\"inlineData\":{\"mimeType\":");
-        llm_gemini_quote(w, &media);
+        llm_chat_put(w, &media);
         llm_out_lit(w->out, ",\"data\":");
-        llm_gemini_quote(w, &part->data);
+        llm_chat_put(w, &part->data);
 
     } else {
         media = part->media;
@@ -101,12 +88,12 @@ llm_gemini_put_media(llm_chat_writer_t *w, const llm_part_t *part)
 
         if (media.p != NULL) {
             llm_out_lit(w->out, "\"mimeType\":");
-            llm_gemini_quote(w, &media);
+            llm_chat_put(w, &media);
             llm_out_lit(w->out, ",");
         }
 
         llm_out_lit(w->out, "\"fileUri\":");
-        llm_gemini_quote(w, &part->url);
+        llm_chat_put(w, &part->url);
     }
 
     llm_out_lit(w->out, "}");
@@ -119,17 +106,13 @@ static void
 llm_gemini_put_call(llm_chat_writer_t *w, const llm_part_t *part)
 {
     llm_out_lit(w->out, "{\"functionCall\":{\"name\":");
-    llm_gemini_quote(w, &part->name);
+    llm_chat_put(w, &part->name);
     llm_out_lit(w->out, ",\"args\":");
-
-    if (!llm_chat_object(w, &part->args, part->args_string)) {
-        llm_out_lit(w->out, "{}");
-        llm_chat_lost(w, "messages[].tool_calls[].function.arguments", 1);
-    }
+    llm_chat_put_object(w, part);
 
     if (part->id.n != 0) {
         llm_out_lit(w->out, ",\"id\":");
-        llm_gemini_quote(w, &part->id);
+        llm_chat_put(w, &part->id);
     }
 
     llm_out_lit(w->out, "}");
@@ -208,13 +191,13 @@ llm_gemini_put_result(llm_chat_writer_t *w, const llm_chat_t *c, size_t i,
     }
 
     llm_out_lit(w->out, "{\"functionResponse\":{\"name\":");
-    llm_gemini_quote(w, &name);
+    llm_chat_put(w, &name);
     llm_out_lit(w->out, ",\"response\":");
     llm_gemini_put_response(w, c, i + 1, end, part->error);
 
     if (part->id.n != 0) {
         llm_out_lit(w->out, ",\"id\":");
-        llm_gemini_quote(w, &part->id);
+        llm_chat_put(w, &part->id);
     }
 
     llm_out_lit(w->out, "}}");
@@ -290,7 +273,7 @@ llm_gemini_put_part(llm_chat_writer_t *w, const llm_chat_t *c, size_t i)
 
     default:
         llm_out_lit(w->out, "{\"text\":");
-        llm_gemini_quote(w, &part->text);
+        llm_chat_put(w, &part->text);
 
         if (part->type == LLM_PART_REASONING) {
             llm_out_lit(w->out, ",\"thought\":true");

@@ -166,7 +166,7 @@ llm_gemini_thinking(llm_gemini_object_t *o, const llm_chat_t *c)
 
     } else if (level.p != NULL) {
         llm_out_lit(out, "\"thinkingLevel\":");
-        llm_gemini_quote(o->w, &level);
+        llm_chat_put(o->w, &level);
         n = 1;
 
     } else if (c->effort != LLM_EFFORT_UNSAID) {
@@ -203,7 +203,7 @@ llm_gemini_stops(llm_gemini_object_t *o, const llm_chat_t *c)
 
     for (i = 0; i < llm_chat_nstops(c); i++) {
         llm_write_opening(o->w->out, (unsigned) i, "[");
-        llm_gemini_quote(o->w, &llm_chat_stops(c)[i]);
+        llm_chat_put(o->w, &llm_chat_stops(c)[i]);
     }
 
     llm_out_lit(o->w->out, "]");
@@ -263,11 +263,11 @@ static void
 llm_gemini_put_function(llm_chat_writer_t *w, const llm_tool_t *tool)
 {
     llm_out_lit(w->out, "{\"name\":");
-    llm_gemini_quote(w, &tool->name);
+    llm_chat_put(w, &tool->name);
 
     if (tool->description.p != NULL) {
         llm_out_lit(w->out, ",\"description\":");
-        llm_gemini_quote(w, &tool->description);
+        llm_chat_put(w, &tool->description);
     }
 
     if (tool->schema.p != NULL) {
@@ -354,7 +354,7 @@ llm_gemini_write_tools(llm_chat_writer_t *w, const llm_chat_t *c)
         if (tool->type.p != NULL && llm_gemini_is_tool(&tool->type)) {
             llm_write_opening(w->out, n++, "");
             llm_out_lit(w->out, "{");
-            llm_gemini_quote(w, &tool->type);
+            llm_chat_put(w, &tool->type);
             llm_out_lit(w->out, ":");
             llm_chat_splice(w, &tool->raw);
             llm_out_lit(w->out, "}");
@@ -390,7 +390,7 @@ llm_gemini_write_choice(llm_gemini_object_t *o, const llm_chat_t *c)
 
     case LLM_CHOOSE_TOOL:
         llm_out_lit(out, "{\"mode\":\"ANY\",\"allowedFunctionNames\":[");
-        llm_gemini_quote(o->w, &c->choose_name);
+        llm_chat_put(o->w, &c->choose_name);
         llm_out_lit(out, "]}");
         break;
 
@@ -434,37 +434,6 @@ llm_gemini_write_extras(llm_chat_writer_t *w, const llm_chat_t *c)
 }
 
 
-static void
-llm_gemini_lost(llm_chat_writer_t *w, const llm_chat_t *c)
-{
-    if (c->suffix.p != NULL) {
-        llm_chat_lost(w, "suffix", 1);
-    }
-
-    if (c->min_p.p != NULL) {
-        llm_chat_lost(w, "min_p", 0);
-    }
-
-    if (c->parallel_tools == 0) {
-        llm_chat_lost(w, "parallel_tool_calls", 0);
-    }
-
-    if (c->user.p != NULL) {
-        llm_chat_lost(w, "user", 0);
-    }
-
-    if (c->metadata.p != NULL) {
-        llm_chat_lost(w, "metadata", 0);
-    }
-
-    if (c->session.p != NULL) {
-        llm_chat_lost(w, "session", 0);
-    }
-
-    llm_chat_lost_extras(w, c, llm_gemini_extras);
-}
-
-
 void
 llm_gemini_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
 {
@@ -472,5 +441,8 @@ llm_gemini_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
     llm_gemini_write_tools(w, c);
     llm_gemini_write_extras(w, c);
     llm_gemini_write_settings(w, c);
-    llm_gemini_lost(w, c);
+    llm_chat_lost_members(w, c, LLM_LOST_SUFFIX | LLM_LOST_MIN_P
+                          | LLM_LOST_PARALLEL | LLM_LOST_USER
+                          | LLM_LOST_METADATA | LLM_LOST_SESSION);
+    llm_chat_lost_extras(w, c, llm_gemini_extras);
 }

@@ -44,6 +44,7 @@ typedef struct {
     llm_usage_t     usage;
     unsigned        said;       /* a message or a response was there */
     unsigned        done;
+    unsigned        more;       /* "done":false */
     unsigned        error;
     unsigned        emitted;    /* events of the choice */
     llm_event_t     ev;
@@ -300,6 +301,7 @@ llm_ollama_value(llm_ollama_line_t *l, llm_ollama_key_t key,
 
     } else if (key == LLM_OLLAMA_DONE) {
         l->done = type == LLM_JSON_TRUE;
+        l->more = type == LLM_JSON_FALSE;
 
     } else if (key == LLM_OLLAMA_ERROR) {
         l->error |= type == LLM_JSON_OBJECT;
@@ -678,6 +680,10 @@ llm_ollama_line(llm_decoder_t *d, llm_frame_t *frame, unsigned answer)
         return LLM_INVALID;
     }
 
+    if (answer && l.more && !l.error) {
+        return LLM_INVALID;     /* one line of a stream */
+    }
+
     rc = LLM_OK;
 
     if (l.said || l.done) {
@@ -723,6 +729,7 @@ llm_ollama_decode_answer(llm_decoder_t *d, llm_frame_t *answer)
 /* nothing is needed: a request without a prompt loads or unloads a model */
 #define LLM_OLLAMA_ROW                                                      \
     .framing = LLM_FRAMING_NDJSON,                                          \
+    .failure = 1,                                                           \
     .stream_type = llm_str("application/x-ndjson"),                         \
     .answer_type = llm_str("application/json; charset=utf-8"),              \
     .stream_default = 1,                                                    \

@@ -12,14 +12,6 @@
 #include "llm_prompt.h"
 
 
-static const llm_slice_t *
-llm_ollama_number(const llm_chat_t *c, const llm_ollama_option_t *o)
-{
-    return (const llm_slice_t *) (const void *)
-           ((const llm_u8 *) c + o->at);
-}
-
-
 /* The name of an extra that lies in "options", without its prefix; NULL: it
  * is another one.  Those that we do not know by name are not said. */
 static const char *
@@ -57,7 +49,7 @@ llm_ollama_has_options(const llm_chat_t *c)
     const llm_ollama_option_t  *o;
 
     for (o = llm_ollama_options; o->name != NULL; o++) {
-        if (llm_ollama_number(c, o)->p != NULL) {
+        if (llm_chat_slice(c, o->at)->p != NULL) {
             return 1;
         }
     }
@@ -88,7 +80,7 @@ llm_ollama_write_options(llm_chat_writer_t *w, const llm_chat_t *c)
     n = 0;
 
     for (o = llm_ollama_options; o->name != NULL; o++) {
-        v = llm_ollama_number(c, o);
+        v = llm_chat_slice(c, o->at);
 
         if (v->p != NULL) {
             llm_ollama_option(w, n++, o->name);
@@ -120,11 +112,7 @@ llm_ollama_write_think(llm_chat_writer_t *w, const llm_chat_t *c)
     const char    *value;
     llm_effort_t   effort;
 
-    effort = c->effort;
-
-    if (effort == LLM_EFFORT_UNSAID) {
-        effort = llm_effort_of_budget(&c->budget);
-    }
+    effort = llm_chat_effort(c);
 
     switch (effort) {
 
@@ -177,81 +165,31 @@ llm_ollama_write_format(llm_chat_writer_t *w, const llm_chat_t *c)
 }
 
 
-static void
-llm_ollama_write_extras(llm_chat_writer_t *w, const llm_chat_t *c)
-{
-    size_t              i, k;
-    const llm_extra_t  *extra;
-
-    for (i = 0; i < llm_chat_nextras(c); i++) {
-        extra = &llm_chat_extras(c)[i];
-
-        for (k = 0; k < LLM_OLLAMA_TOP; k++) {
-            if (llm_json_eq(&extra->name, llm_ollama_extras[k],
-                            strlen(llm_ollama_extras[k])))
-            {
-                llm_chat_raw(w, llm_ollama_extras[k], &extra->raw);
-            }
-        }
-    }
-
-    llm_chat_lost_extras(w, c, llm_ollama_extras);
-}
-
-
-/* What neither path can say. */
-static void
-llm_ollama_write_lost(llm_chat_writer_t *w, const llm_chat_t *c)
-{
-    if (c->n.p != NULL && !llm_json_is(&c->n, "1")) {
-        llm_chat_lost(w, "n", 1);
-    }
-
-    if (c->parallel_tools == 0) {
-        llm_chat_lost(w, "parallel_tool_calls", 0);
-    }
-
-    if (c->user.p != NULL) {
-        llm_chat_lost(w, "user", 0);
-    }
-
-    if (c->metadata.p != NULL) {
-        llm_chat_lost(w, "metadata", 0);
-    }
-
-    if (c->session.p != NULL) {
-        llm_chat_lost(w, "session", 0);
-    }
-}
-
-
 /* The members that both paths have, behind those of the prompt. */
 static void
 llm_ollama_write_common(llm_chat_writer_t *w, const llm_chat_t *c)
 {
+    size_t  i;
+
     llm_ollama_write_format(w, c);
     llm_ollama_write_options(w, c);
     llm_ollama_write_think(w, c);
 
     if (c->logprobs == 1) {
-        if (llm_chat_member(w, "logprobs")) {
-            llm_out_lit(w->out, "true");
-        }
-
+        llm_chat_put_flag(w, "logprobs", 1);
         llm_chat_raw(w, "top_logprobs", &c->top_logprobs);
     }
 
-    if (llm_chat_member(w, "stream")) {
-        if (w->stream) {
-            llm_out_lit(w->out, "true");
+    llm_chat_put_flag(w, "stream", w->stream != 0);
 
-        } else {
-            llm_out_lit(w->out, "false");
-        }
+    for (i = 0; i < LLM_OLLAMA_TOP; i++) {
+        llm_chat_put_extra(w, c, llm_ollama_extras[i]);
     }
 
-    llm_ollama_write_extras(w, c);
-    llm_ollama_write_lost(w, c);
+    llm_chat_lost_extras(w, c, llm_ollama_extras);
+    llm_chat_lost_members(w, c, LLM_LOST_N | LLM_LOST_PARALLEL
+                          | LLM_LOST_USER | LLM_LOST_METADATA
+                          | LLM_LOST_SESSION);
 }
 
 
@@ -315,9 +253,7 @@ llm_ollama_write_images(llm_chat_writer_t *w, const llm_chat_t *c, size_t i,
         }
 
         llm_write_opening(w->out, n++, opening);
-        llm_out_lit(w->out, "\"");
-        llm_chat_splice(w, &part->data);
-        llm_out_lit(w->out, "\"");
+        llm_chat_put(w, &part->data);
     }
 
     return n;
@@ -340,22 +276,15 @@ llm_ollama_write_call(llm_chat_writer_t *w, const llm_part_t *part)
     llm_out_lit(w->out, "{");
 
     if (part->id.n != 0) {
-        llm_out_lit(w->out, "\"id\":\"");
-        llm_chat_splice(w, &part->id);
-        llm_out_lit(w->out, "\",");
+        llm_out_lit(w->out, "\"id\":");
+        llm_chat_put(w, &part->id);
+        llm_out_lit(w->out, ",");
     }
 
-    llm_out_lit(w->out, "\"function\":{\"name\":\"");
-    llm_chat_splice(w, &part->name);
-    llm_out_lit(w->out, "\",\"arguments\":");
-
-    if (!llm_chat_object(w, &part->args,
-                         part->args_string || part->args.escaped))
-    {
-        llm_out_lit(w->out, "{}");
-        llm_chat_lost(w, "messages[].tool_calls", 1);
-    }
-
+    llm_out_lit(w->out, "\"function\":{\"name\":");
+    llm_chat_put(w, &part->name);
+    llm_out_lit(w->out, ",\"arguments\":");
+    llm_chat_put_object(w, part);
     llm_out_lit(w->out, "}}");
 }
 
@@ -424,15 +353,13 @@ llm_ollama_write_result(llm_chat_writer_t *w, const llm_chat_t *c, size_t i,
     llm_ollama_member_images(w, c, i + 1, end, 1);
 
     if (name.n != 0) {
-        llm_out_lit(w->out, ",\"tool_name\":\"");
-        llm_chat_splice(w, &name);
-        llm_out_lit(w->out, "\"");
+        llm_out_lit(w->out, ",\"tool_name\":");
+        llm_chat_put(w, &name);
     }
 
     if (part->id.n != 0) {
-        llm_out_lit(w->out, ",\"tool_call_id\":\"");
-        llm_chat_splice(w, &part->id);
-        llm_out_lit(w->out, "\"");
+        llm_out_lit(w->out, ",\"tool_call_id\":");
+        llm_chat_put(w, &part->id);
     }
 
     llm_out_lit(w->out, "}");

@@ -476,6 +476,7 @@ llm_openai_decode_answer(llm_decoder_t *d, llm_frame_t *answer)
 const llm_dialect_t  llm_dialect_openai = {
     .name = llm_str("openai"),
     .framing = LLM_FRAMING_SSE,
+    .failure = 1,
     .choices = 1,
     .stream_type = llm_str("text/event-stream; charset=utf-8"),
     .answer_type = llm_str("application/json"),

@@ -25,18 +25,13 @@ static const char *const  llm_openai_said[] = {
 };
 
 
+/* ,"strict": of a tool or a schema, -1: not said. */
 static void
-llm_openai_put_flag(llm_chat_writer_t *w, const char *name, int flag)
+llm_openai_put_strict(llm_chat_writer_t *w, int strict)
 {
-    if (flag == -1 || !llm_chat_member(w, name)) {
-        return;
-    }
-
-    if (flag) {
-        llm_out_lit(w->out, "true");
-
-    } else {
-        llm_out_lit(w->out, "false");
+    if (strict != -1) {
+        llm_out_lit(w->out, ",\"strict\":");
+        llm_chat_bool(w, strict);
     }
 }
 
@@ -57,13 +52,7 @@ llm_openai_put_tool(llm_chat_writer_t *w, const llm_tool_t *tool)
         llm_chat_splice(w, &tool->schema);
     }
 
-    if (tool->strict == 1) {
-        llm_out_lit(w->out, ",\"strict\":true");
-
-    } else if (tool->strict == 0) {
-        llm_out_lit(w->out, ",\"strict\":false");
-    }
-
+    llm_openai_put_strict(w, tool->strict);
     llm_out_lit(w->out, "}}");
 }
 
@@ -170,13 +159,7 @@ llm_openai_write_schema(llm_chat_writer_t *w, const llm_chat_t *c)
     llm_out_lit(w->out, ",\"schema\":");
     llm_chat_splice(w, &c->schema);
 
-    if (c->schema_strict == 1) {
-        llm_out_lit(w->out, ",\"strict\":true");
-
-    } else if (c->schema_strict == 0) {
-        llm_out_lit(w->out, ",\"strict\":false");
-    }
-
+    llm_openai_put_strict(w, c->schema_strict);
     llm_out_lit(w->out, "}}");
 }
 
@@ -238,14 +221,8 @@ llm_openai_write_thinking(llm_chat_writer_t *w, const llm_chat_t *c)
 
     } else if (c->effort == LLM_EFFORT_AUTO || c->budget.p != NULL) {
         llm_out_lit(w->out, "\"enabled\":");
-
-        if (c->budget.p != NULL && llm_json_uint(&c->budget) == 0) {
-            llm_out_lit(w->out, "false");
-
-        } else {
-            llm_out_lit(w->out, "true");
-        }
-
+        llm_chat_bool(w, c->budget.p == NULL
+                         || llm_json_uint(&c->budget) != 0);
         comma = ",";
     }
 
@@ -253,12 +230,7 @@ llm_openai_write_thinking(llm_chat_writer_t *w, const llm_chat_t *c)
         llm_out(w->out, comma, strlen(comma));
         llm_out_lit(w->out, "\"exclude\":");
 
-        if (c->thoughts) {
-            llm_out_lit(w->out, "false");
-
-        } else {
-            llm_out_lit(w->out, "true");
-        }
+        llm_chat_bool(w, !c->thoughts);
     }
 
     llm_out_lit(w->out, "}");
@@ -276,11 +248,7 @@ llm_openai_write_reasoning(llm_chat_writer_t *w, const llm_chat_t *c)
         return;
     }
 
-    effort = c->effort;
-
-    if (effort == LLM_EFFORT_UNSAID && c->budget.p != NULL) {
-        effort = llm_effort_of_budget(&c->budget);
-    }
+    effort = llm_chat_effort(c);
 
     word = llm_effort_word(effort);
     llm_chat_string(w, "reasoning_effort", &word);
@@ -309,13 +277,7 @@ llm_openai_write_sampling(llm_chat_writer_t *w, const llm_chat_t *c)
         llm_chat_raw(w, "min_p", &c->min_p);
 
     } else {
-        if (c->top_k.p != NULL) {
-            llm_chat_lost(w, "top_k", 0);
-        }
-
-        if (c->min_p.p != NULL) {
-            llm_chat_lost(w, "min_p", 0);
-        }
+        llm_chat_lost_members(w, c, LLM_LOST_TOP_K | LLM_LOST_MIN_P);
     }
 
     llm_chat_raw(w, w->quirks & LLM_QUIRK_RANDOM_SEED
@@ -371,21 +333,19 @@ llm_openai_write_extras(llm_chat_writer_t *w, const llm_chat_t *c)
 void
 llm_openai_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
 {
-    if (w->model.p != NULL && llm_chat_member(w, "model")) {
-        llm_write_string(w->out, &w->model, 0);
-    }
+    llm_chat_put_model(w);
 
     llm_openai_write_messages(w, c);
 
     llm_openai_write_stream(w);
     llm_openai_write_sampling(w, c);
-    llm_openai_put_flag(w, "logprobs", c->logprobs);
+    llm_chat_put_flag(w, "logprobs", c->logprobs);
     llm_chat_raw(w, "top_logprobs", &c->top_logprobs);
     llm_openai_write_reasoning(w, c);
 
     if (llm_openai_write_tools(w, c)) {
         llm_openai_write_tool_choice(w, c, LLM_OPENAI_FUNCTION, "}}");
-        llm_openai_put_flag(w, "parallel_tool_calls", c->parallel_tools);
+        llm_chat_put_flag(w, "parallel_tool_calls", c->parallel_tools);
     }
 
     llm_openai_write_format(w, c);
@@ -393,11 +353,5 @@ llm_openai_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
     llm_chat_raw(w, "metadata", &c->metadata);
     llm_openai_write_extras(w, c);
 
-    if (c->suffix.p != NULL) {
-        llm_chat_lost(w, "suffix", 1);
-    }
-
-    if (c->session.p != NULL) {
-        llm_chat_lost(w, "session", 0);
-    }
+    llm_chat_lost_members(w, c, LLM_LOST_SUFFIX | LLM_LOST_SESSION);
 }

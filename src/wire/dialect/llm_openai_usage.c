@@ -13,28 +13,6 @@ llm_openai_count(const llm_slice_t *v, llm_json_type_t type)
 }
 
 
-/* The number `name` of the object raw, or -1. */
-static int64_t
-llm_openai_detail(const llm_slice_t *raw, const char *name, size_t n)
-{
-    int64_t          count;
-    llm_json_t       j;
-    llm_slice_t      key, v;
-    llm_json_type_t  type;
-
-    count = -1;
-    llm_json_reopen(&j, raw);
-
-    while (llm_json_member(&j, &key, &v, &type)) {
-        if (llm_json_eq(&key, name, n)) {
-            count = llm_openai_count(&v, type);
-        }
-    }
-
-    return count;
-}
-
-
 int
 llm_openai_usage(llm_usage_t *u, const llm_slice_t *raw)
 {
@@ -63,11 +41,11 @@ llm_openai_usage(llm_usage_t *u, const llm_slice_t *raw)
             continue;
 
         } else if (llm_json_is(&key, "prompt_tokens_details")) {
-            u->cached = llm_openai_detail(&v, "cached_tokens", 13);
-            u->cache_write = llm_openai_detail(&v, "cache_write_tokens", 18);
+            u->cached = llm_json_count(&v, "cached_tokens");
+            u->cache_write = llm_json_count(&v, "cache_write_tokens");
 
         } else if (llm_json_is(&key, "completion_tokens_details")) {
-            u->reasoning = llm_openai_detail(&v, "reasoning_tokens", 16);
+            u->reasoning = llm_json_count(&v, "reasoning_tokens");
         }
     }
 

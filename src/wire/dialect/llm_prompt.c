@@ -133,9 +133,6 @@ llm_prompt_lost_part(llm_chat_writer_t *w, const llm_part_t *part,
 {
     switch (part->type) {
 
-    case LLM_PART_TEXT:
-        break;
-
     case LLM_PART_IMAGE:
         if (!(flags & LLM_PROMPT_IMAGES) || part->data.p == NULL) {
             llm_chat_lost(w, "messages[].image_url", 1);
@@ -151,24 +148,12 @@ llm_prompt_lost_part(llm_chat_writer_t *w, const llm_part_t *part,
         llm_chat_lost(w, "messages[].file", 1);
         break;
 
-    case LLM_PART_TOOL_CALL:
-        llm_chat_lost(w, "messages[].tool_calls", 1);
-        break;
-
-    case LLM_PART_TOOL_RESULT:
-        llm_chat_lost(w, "messages[].tool_call_id", 1);
-        break;
-
-    case LLM_PART_REASONING:
-        llm_chat_lost(w, "messages[].reasoning", 0);
-        break;
-
-    case LLM_PART_REFUSAL:
-        llm_chat_lost(w, "messages[].refusal", 0);
+    case LLM_PART_OTHER:
+        llm_chat_lost(w, "messages[].content", 1);
         break;
 
     default:
-        llm_chat_lost(w, "messages[].content", 1);
+        llm_chat_lost_plain(w, part);
         break;
     }
 }

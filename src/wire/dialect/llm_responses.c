@@ -664,6 +664,7 @@ llm_responses_decode_drop(llm_decoder_t *d)
 const llm_dialect_t  llm_dialect_responses = {
     .name = llm_str("openai-responses"),
     .framing = LLM_FRAMING_SSE,
+    .failure = 1,
     .stream_type = llm_str("text/event-stream; charset=utf-8"),
     .answer_type = llm_str("application/json"),
 

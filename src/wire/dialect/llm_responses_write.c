@@ -37,13 +37,7 @@ static void
 llm_responses_put_bool(llm_chat_writer_t *w, const char *before, int flag)
 {
     llm_out(w->out, before, strlen(before));
-
-    if (flag) {
-        llm_out_lit(w->out, "true");
-
-    } else {
-        llm_out_lit(w->out, "false");
-    }
+    llm_chat_bool(w, flag);
 }
 
 
@@ -178,11 +172,7 @@ llm_responses_write_reasoning(llm_chat_writer_t *w, const llm_chat_t *c)
     llm_slice_t   word;
     llm_effort_t  effort;
 
-    effort = c->effort;
-
-    if (effort == LLM_EFFORT_UNSAID && c->budget.p != NULL) {
-        effort = llm_effort_of_budget(&c->budget);
-    }
+    effort = llm_chat_effort(c);
 
     if (c->budget.p != NULL) {
         llm_chat_lost(w, "reasoning budget", 0);
@@ -255,51 +245,12 @@ llm_responses_write_stream(llm_chat_writer_t *w, const llm_chat_t *c)
 }
 
 
-static void
-llm_responses_lost_number(llm_chat_writer_t *w, const char *name,
-    const llm_slice_t *number)
-{
-    if (number->p != NULL) {
-        llm_chat_lost(w, name, 0);
-    }
-}
-
-
-static void
-llm_responses_write_lost(llm_chat_writer_t *w, const llm_chat_t *c)
-{
-    llm_responses_lost_number(w, "top_k", &c->top_k);
-    llm_responses_lost_number(w, "min_p", &c->min_p);
-    llm_responses_lost_number(w, "seed", &c->seed);
-    llm_responses_lost_number(w, "presence_penalty", &c->presence);
-    llm_responses_lost_number(w, "frequency_penalty", &c->frequency);
-    llm_responses_lost_number(w, "session", &c->session);
-
-    if (c->n.p != NULL && llm_json_uint(&c->n) != 1) {
-        llm_chat_lost(w, "n", 1);
-    }
-
-    if (llm_chat_nstops(c) != 0) {
-        llm_chat_lost(w, "stop", 1);
-    }
-
-    if (c->suffix.p != NULL) {
-        llm_chat_lost(w, "suffix", 1);
-    }
-
-    llm_chat_lost_extras(w, c, llm_responses_said);
-}
-
-
 void
 llm_responses_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
 {
-    size_t              i, from;
-    const llm_extra_t  *e;
+    size_t  i, from;
 
-    if (w->model.p != NULL && llm_chat_member(w, "model")) {
-        llm_write_string(w->out, &w->model, 0);
-    }
+    llm_chat_put_model(w);
 
     from = llm_responses_write_instructions(w, c);
 
@@ -313,12 +264,7 @@ llm_responses_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
 
     if (llm_openai_write_tool_list(w, c, llm_responses_write_tool)) {
         llm_openai_write_tool_choice(w, c, LLM_RESPONSES_FUNCTION, "}");
-
-        if (c->parallel_tools != -1
-            && llm_chat_member(w, "parallel_tool_calls"))
-        {
-            llm_responses_put_bool(w, "", c->parallel_tools);
-        }
+        llm_chat_put_flag(w, "parallel_tool_calls", c->parallel_tools);
     }
 
     llm_responses_write_text_options(w, c);
@@ -326,12 +272,12 @@ llm_responses_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
     llm_chat_raw(w, "metadata", &c->metadata);
 
     for (i = 0; llm_responses_extras[i] != NULL; i++) {
-        e = llm_chat_find_extra(c, llm_responses_extras[i]);
-
-        if (e != NULL) {
-            llm_chat_raw(w, llm_responses_extras[i], &e->raw);
-        }
+        llm_chat_put_extra(w, c, llm_responses_extras[i]);
     }
 
-    llm_responses_write_lost(w, c);
+    llm_chat_lost_members(w, c, LLM_LOST_TOP_K | LLM_LOST_MIN_P
+                          | LLM_LOST_SEED | LLM_LOST_PENALTIES
+                          | LLM_LOST_SESSION | LLM_LOST_N | LLM_LOST_STOPS
+                          | LLM_LOST_SUFFIX);
+    llm_chat_lost_extras(w, c, llm_responses_said);
 }

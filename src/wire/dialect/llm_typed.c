@@ -249,6 +249,7 @@ llm_typed_drop(llm_encoder_t *e, void *state)
 const llm_dialect_t  llm_dialect_typed = {
     .name = llm_str("typed"),
     .framing = LLM_FRAMING_SSE,
+    .failure = 1,
     .stream_type = llm_str("text/event-stream; charset=utf-8"),
     .answer_type = llm_str("application/json"),
     .stream_default = 1,
