@@ -67,15 +67,7 @@ my %stream = (
     'openai-short' => [
         'text/event-stream',
         sub { '' },
-        sub { short(1_700_000_000, text($_[0])) },
-        sub { finish_short() },
-    ],
-
-    # and another member that differs, so that no chunk repeats
-    'openai-vary' => [
-        'text/event-stream',
-        sub { '' },
-        sub { short(1_700_000_000 + $_[0], text($_[0])) },
+        sub { short(text($_[0])) },
         sub { finish_short() },
     ],
 
@@ -164,10 +156,20 @@ sub request {
 
 
 # type, and the subs of the beginning, of text event k = 1.., of the end of a
-# stream of n
+# stream of n; "-unlike" behind the name: each event has a member of its own,
+# so that the module cannot profit from the one before
 sub stream {
     my ($name) = @_;
-    return @{ $stream{$name} };
+
+    my $unlike = $name =~ s/-unlike\z//;
+    my ($type, $begin, $event, $end) = @{ $stream{$name} };
+
+    return ($type, $begin, $event, $end) unless $unlike;
+
+    return ($type, $begin, sub {
+        my ($k) = @_;
+        return $event->($k) =~ s/\{/{"n$k":0,/r;
+    }, $end);
 }
 
 
@@ -201,10 +203,10 @@ sub openai {
 
 
 sub short {
-    my ($created, $text) = @_;
+    my ($text) = @_;
 
     return 'data: {"id":"chatcmpl-bench","object":"chat.completion.chunk",'
-        . "\"created\":$created,\"model\":\"m\",\"choices\":[{\"index\":0,"
+        . '"created":1700000000,"model":"m","choices":[{"index":0,'
         . "\"delta\":{\"content\":\"$text\"},\"logprobs\":null,"
         . "\"finish_reason\":null}]}\n\n";
 }

@@ -251,7 +251,9 @@ llm_slice_t llm_chat_media(const llm_part_t *part);
 #define LLM_QUIRK_MAX_TOKENS   0x01     /* "max_tokens" instead of
                                            "max_completion_tokens" */
 #define LLM_QUIRK_NO_OPTIONS   0x02     /* no "stream_options": usage comes
-                                           unasked */
+                                           unasked; no "user", "logprobs" or
+                                           member that is not its own: these
+                                           are errors to it */
 #define LLM_QUIRK_RANDOM_SEED  0x04     /* "random_seed" instead of "seed" */
 #define LLM_QUIRK_TOP_K        0x08     /* takes "top_k" and "min_p" */
 #define LLM_QUIRK_REASONING    0x10     /* takes "reasoning_content" back in

@@ -127,23 +127,9 @@ llm_framer_finish(llm_framer_t *f, llm_framed_t *framed)
 
 
 int
-llm_framer_closed(const llm_framer_t *f)
-{
-    return f->framing == LLM_FRAMING_ARRAY && llm_array_closed(&f->array);
-}
-
-
-int
 llm_framer_cut(const llm_framer_t *f)
 {
     return f->framing == LLM_FRAMING_ARRAY && llm_array_cut(&f->array);
-}
-
-
-uint64_t
-llm_framer_comments(const llm_framer_t *f)
-{
-    return f->framing == LLM_FRAMING_SSE ? f->sse.comments : 0;
 }
 
 

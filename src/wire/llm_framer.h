@@ -84,16 +84,9 @@ llm_framer_next(llm_framer_t *f, llm_framed_t *framed)
  */
 llm_rc_t llm_framer_finish(llm_framer_t *f, llm_framed_t *framed);
 
-/* Whether the end of the stream was seen, if its framing has one: the
- * bracket that closes an array.  0 for events, lines and bare values. */
-int llm_framer_closed(const llm_framer_t *f);
-
 /* After llm_framer_finish(): whether the framing shows that bytes are
  * missing: an array without its bracket, or an element that was cut. */
 int llm_framer_cut(const llm_framer_t *f);
-
-/* Comments so far: only event streams have any. */
-uint64_t llm_framer_comments(const llm_framer_t *f);
 
 /* Writes a frame as it came: an event with its blank line, a line with its
  * LF, an element alone. */

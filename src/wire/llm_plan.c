@@ -22,19 +22,6 @@ llm_plan_free(llm_plan_t *plan)
 }
 
 
-size_t
-llm_plan_length(const llm_plan_t *plan, size_t n)
-{
-    size_t  i;
-
-    for (i = 0; i < plan->n; i++) {
-        n = n - plan->edits[i].cut + plan->edits[i].put_n;
-    }
-
-    return n;
-}
-
-
 llm_rc_t
 llm_plan_rope(const llm_plan_t *plan, const llm_u8 *body, size_t n,
     llm_rope_t *rope)

@@ -121,9 +121,6 @@ llm_rc_t llm_request_plan(llm_plan_t *plan, const llm_u8 *body, size_t n,
     const llm_request_change_t *change, const llm_alloc_t *a);
 void llm_plan_free(llm_plan_t *plan);
 
-/* Length of the body after the edits. */
-size_t llm_plan_length(const llm_plan_t *plan, size_t n);
-
 /* Puts the body after the edits on a rope and ends it: LLM_OK or LLM_NOMEM.
  * Its pieces refer to the body and to the plan. */
 llm_rc_t llm_plan_rope(const llm_plan_t *plan, const llm_u8 *body, size_t n,

@@ -48,7 +48,8 @@ say_end(fuzz_run_t *r, int closed, int cut)
 static void
 end(fuzz_run_t *r, const llm_framer_t *f)
 {
-    say_end(r, llm_framer_closed(f), llm_framer_cut(f));
+    say_end(r, f->framing == LLM_FRAMING_ARRAY && llm_array_closed(&f->array),
+            llm_framer_cut(f));
 }
 
 

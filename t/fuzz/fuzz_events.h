@@ -41,6 +41,7 @@ typedef struct {
     unsigned        refused[FUZZ_CHOICES];  /* log probabilities: 1: of a
                                                refusal, 2: of the text */
     unsigned        nchoices;
+    unsigned        in_order;   /* calls follow each other */
     llm_u8         *strings[FUZZ_STRINGS];
     unsigned        nstrings;
 } fuzz_events_t;
@@ -121,9 +122,9 @@ fuzz_piece_of(llm_block_t *b, unsigned which, unsigned escaped)
 }
 
 
-/* A text of `least` pieces or more. */
+/* A text of `least` pieces or more; inside: of a string in any case. */
 static inline llm_slice_t
-fuzz_text(fuzz_events_t *l, unsigned least)
+fuzz_text_as(fuzz_events_t *l, unsigned least, unsigned inside)
 {
     unsigned     n, escaped;
     llm_block_t  b;
@@ -131,7 +132,7 @@ fuzz_text(fuzz_events_t *l, unsigned least)
     memset(&b, 0, sizeof(llm_block_t));
 
     n = fuzz_take(l);
-    escaped = (n & 1) == 0;
+    escaped = inside || (n & 1) == 0;
     n = least + (n >> 1) % 9;
 
     while (n-- != 0) {
@@ -139,6 +140,13 @@ fuzz_text(fuzz_events_t *l, unsigned least)
     }
 
     return fuzz_keep(l, &b, escaped);
+}
+
+
+static inline llm_slice_t
+fuzz_text(fuzz_events_t *l, unsigned least)
+{
+    return fuzz_text_as(l, least, 0);
 }
 
 
@@ -383,15 +391,7 @@ fuzz_add_reasoning(fuzz_events_t *l, unsigned choice)
     k = fuzz_take(l);
 
     if (k % 4 == 3) {
-        ev->raw = fuzz_text(l, 1);
-        ev->raw.escaped = 1;
-
-        if (memchr(ev->raw.p, '"', ev->raw.n) != NULL
-            || memchr(ev->raw.p, '\\', ev->raw.n) != NULL)
-        {
-            ev->raw = llm_slice("c2VjcmV0");
-        }
-
+        ev->raw = fuzz_text_as(l, 1, 1);
         return;
     }
 
@@ -424,13 +424,19 @@ fuzz_add_logprobs(fuzz_events_t *l, unsigned choice)
 
     memset(&b, 0, sizeof(llm_block_t));
 
-    ev = fuzz_add(l, LLM_EV_LOGPROBS, choice);
     n = fuzz_take(l);
 
     if (!l->refused[choice]) {
         l->refused[choice] = n & 64 ? 1 : 2;
     }
 
+    /* of a text that came with them */
+
+    ev = fuzz_add(l, l->refused[choice] == 1 ? LLM_EV_REFUSAL : LLM_EV_TEXT,
+                  choice);
+    ev->text = fuzz_text(l, 1);
+
+    ev = fuzz_add(l, LLM_EV_LOGPROBS, choice);
     ev->refused = l->refused[choice] == 1;
 
     fuzz_put(&b, "[");
@@ -450,11 +456,20 @@ fuzz_add_logprobs(fuzz_events_t *l, unsigned choice)
 static inline void
 fuzz_add_citation(fuzz_events_t *l, unsigned choice)
 {
+    char          url[16];
     unsigned      k;
+    llm_block_t   b;
     llm_event_t  *ev;
 
+    /* no source twice */
+
+    memset(&b, 0, sizeof(llm_block_t));
+    sprintf(url, "https://%u/", l->n);
+    fuzz_put(&b, url);
+    fuzz_piece_of(&b, fuzz_take(l), 1);
+
     ev = fuzz_add(l, LLM_EV_CITATION, choice);
-    ev->id = fuzz_text(l, 1);
+    ev->id = fuzz_keep(l, &b, 1);
     ev->name = fuzz_maybe(l);
     ev->text = fuzz_maybe(l);
 
@@ -476,6 +491,8 @@ fuzz_add_usage(fuzz_events_t *l)
     llm_usage_t  *u;
 
     k = fuzz_take(l);
+    k |= k & 3 ? 0 : 3;
+
     u = &l->usage[l->n];
     *u = llm_usage_none;
 
@@ -536,6 +553,10 @@ fuzz_add_any(fuzz_events_t *l)
         return;
     }
 
+    if (l->in_order && op % 16 < 12 && op % 16 != 8 && l->ncalls[choice]) {
+        fuzz_add_fragment(l, choice, l->ncalls[choice] - 1, UINT32_MAX);
+    }
+
     switch (op % 16) {
 
     case 0: case 1: case 2:
@@ -560,8 +581,9 @@ fuzz_add_any(fuzz_events_t *l)
         k = fuzz_take(l);
 
         if (l->ncalls[choice] != 0) {
-            fuzz_add_fragment(l, choice, k % l->ncalls[choice],
-                              1 + (k >> 4));
+            fuzz_add_fragment(l, choice, l->in_order
+                              ? l->ncalls[choice] - 1
+                              : k % l->ncalls[choice], 1 + (k >> 4));
         }
 
         break;
@@ -637,7 +659,8 @@ fuzz_is_seen(const fuzz_events_t *l, unsigned choice)
 
 /* START or none, what is said, and a FINISH of each choice; no END. */
 static inline void
-fuzz_events_read(fuzz_events_t *l, const uint8_t *p, size_t n)
+fuzz_events_read(fuzz_events_t *l, const uint8_t *p, size_t n,
+    unsigned in_order)
 {
     unsigned      i, k;
     llm_event_t  *ev;
@@ -646,6 +669,7 @@ fuzz_events_read(fuzz_events_t *l, const uint8_t *p, size_t n)
 
     l->p = p;
     l->end = p + n;
+    l->in_order = in_order;
 
     k = fuzz_take(l);
     l->nchoices = k & 64 ? 1 + k % FUZZ_CHOICES : 1;
@@ -672,7 +696,7 @@ fuzz_events_read(fuzz_events_t *l, const uint8_t *p, size_t n)
     /* what follows: fragments of all calls and a FINISH, of each choice */
 
     while (l->p < l->end
-           && l->n + FUZZ_CHOICES * (FUZZ_CALLS + 1) + 8 < FUZZ_EVENTS)
+           && l->n + FUZZ_CHOICES * (FUZZ_CALLS + 1) + 10 < FUZZ_EVENTS)
     {
         fuzz_add_any(l);
     }

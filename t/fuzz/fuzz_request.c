@@ -182,7 +182,21 @@ fuzz_check(const fuzz_body_t *in, const fuzz_body_t *out,
 }
 
 
-/* The edits carried out; the result is to be freed. */
+/* The length of the body after the edits. */
+static size_t
+fuzz_edited(const llm_plan_t *plan, size_t n)
+{
+    size_t  i;
+
+    for (i = 0; i < plan->n; i++) {
+        n = n - plan->edits[i].cut + plan->edits[i].put_n;
+    }
+
+    return n;
+}
+
+
+
 static llm_u8 *
 fuzz_apply(const llm_plan_t *plan, const fuzz_body_t *in, size_t *len)
 {
@@ -190,7 +204,7 @@ fuzz_apply(const llm_plan_t *plan, const fuzz_body_t *in, size_t *len)
     llm_u8            *out;
     const llm_edit_t  *e;
 
-    *len = llm_plan_length(plan, in->n);
+    *len = fuzz_edited(plan, in->n);
 
     out = malloc(*len + 1);
     must(out != NULL);

@@ -30,6 +30,8 @@
 #define SAYS_JOINED      0x10000000 /* those of a refusal are among them */
 #define SAYS_SEALED      0x20000000 /* what is withheld and a signature look
                                        the same */
+#define SAYS_ENDED       0x40000000 /* "stop" behind a refusal is a filter,
+                                       behind a call it is "tool_calls" */
 #define SAYS_STOP        0x004000   /* the stop string */
 #define SAYS_WORD        0x008000   /* a finish reason of its own */
 #define SAYS_URL         0x010000   /* citations */
@@ -330,6 +332,10 @@ said_items(llm_block_t *to, const llm_choice_t *c,
         if (item->type == LLM_EV_CITATION && (says & SAYS_URL)) {
             said_citation(to, item, says);
         }
+    }
+
+    for (i = 0; i < llm_choice_nitems(c); i++) {
+        item = &llm_choice_items(c)[i];
 
         if (item->type != LLM_EV_REASONING) {
             continue;
@@ -409,17 +415,40 @@ said_logprobs(llm_block_t *to, const char *name, const llm_block_t *list,
 
 
 static inline unsigned
-said_has_calls(const llm_choice_t *c)
+said_has(const llm_choice_t *c, llm_event_type_t type)
 {
     size_t  i;
 
     for (i = 0; i < llm_choice_nitems(c); i++) {
-        if (llm_choice_items(c)[i].type == LLM_EV_TOOL_CALL) {
+        if (llm_choice_items(c)[i].type == type) {
             return 1;
         }
     }
 
     return 0;
+}
+
+
+/* The reason that comes back for one that is intended. */
+static inline llm_finish_t
+said_reason(const llm_choice_t *c, unsigned says, llm_finish_t finish)
+{
+    unsigned  calls;
+
+    calls = (says & SAYS_CALLS) && said_has(c, LLM_EV_TOOL_CALL);
+
+    if ((says & SAYS_DERIVED)
+        && (finish == LLM_FINISH_STOP || finish == LLM_FINISH_TOOL_CALLS))
+    {
+        return calls ? LLM_FINISH_TOOL_CALLS : LLM_FINISH_STOP;
+    }
+
+    if ((says & SAYS_ENDED) && finish == LLM_FINISH_STOP) {
+        return said_has(c, LLM_EV_REFUSAL) ? LLM_FINISH_CONTENT_FILTER
+               : calls && c->stop.n == 0 ? LLM_FINISH_TOOL_CALLS : finish;
+    }
+
+    return finish;
 }
 
 
@@ -430,14 +459,8 @@ said_finish(llm_block_t *to, const llm_choice_t *c, unsigned says,
 {
     llm_finish_t  finish;
 
-    finish = finishes != NULL ? finishes[c->finish] : c->finish;
-
-    if (finishes != NULL && (says & SAYS_DERIVED)
-        && (finish == LLM_FINISH_STOP || finish == LLM_FINISH_TOOL_CALLS))
-    {
-        finish = (says & SAYS_CALLS) && said_has_calls(c)
-                 ? LLM_FINISH_TOOL_CALLS : LLM_FINISH_STOP;
-    }
+    finish = finishes == NULL ? c->finish
+             : said_reason(c, says, finishes[c->finish]);
 
     said_number(to, "finish", finish);
 

@@ -205,4 +205,14 @@ void matrix_read_typed(json_t *said, const matrix_frame_t *f);
 void matrix_read_text(json_t *said, const matrix_frame_t *f);
 
 
+/* A file's bytes with a NUL behind them; NULL: there is none. */
+char *matrix_slurp(const char *path, size_t *n);
+
+/* matrix_golden.c: between open and close, a section for each client.  NULL:
+ * the text is the golden's, or was written to it; else what is wrong. */
+void matrix_golden_open(const char *from, const char *name, unsigned update);
+char *matrix_golden(const char *heading, const char *text);
+void matrix_golden_close(void);
+
+
 #endif /* MATRIX_H */

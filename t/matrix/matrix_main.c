@@ -126,8 +126,8 @@ side_of(const char *name)
 }
 
 
-static char *
-slurp(const char *path, size_t *n)
+char *
+matrix_slurp(const char *path, size_t *n)
 {
     char    *p;
     long     size;
@@ -290,71 +290,25 @@ round_trip(const file_t *file, const matrix_case_t *c,
 }
 
 
-static char *
-golden_path(const file_t *file, const matrix_case_t *c)
-{
-    return matrix_say("t/golden/%s/%s/%s.%s", c->from->name, file->name,
-                      c->to->name, c->answer_out ? "answer" : "stream");
-}
-
-
-/* Directories of a path, made if they are not there. */
-static void
-make_folders(char *path)
-{
-    char  *slash, *command;
-
-    slash = strrchr(path, '/');
-    command = matrix_say("mkdir -p '%.*s'", (int) (slash - path), path);
-
-    if (system(command) != 0) {
-        perror(path);
-    }
-
-    free(command);
-}
-
-
 /* What was written, and how it ended if it did not end well. */
 static void
-golden(const file_t *file, const matrix_case_t *c, const matrix_run_t *r)
+check_golden(const file_t *file, const matrix_case_t *c,
+    const matrix_run_t *r)
 {
-    char    *path, *text, *old, *what;
-    FILE    *f;
-    size_t   n;
+    char  *heading, *text, *what;
 
     text = r->rc == LLM_DONE
            ? matrix_say("%s", r->p)
            : matrix_say("%s--- %s, status %d: %s\n", r->p,
                         (const char *) llm_fault_info(r->fault)->code.p,
                         r->status, r->body);
-    path = golden_path(file, c);
-    what = NULL;
-
-    if (update) {
-        make_folders(path);
-        f = fopen(path, "wb");
-
-        if (f == NULL || fputs(text, f) < 0 || fclose(f) != 0) {
-            what = matrix_say("%s cannot be written", path);
-        }
-
-    } else {
-        old = slurp(path, &n);
-
-        if (old == NULL) {
-            what = matrix_say("%s is missing: util/matrix --update", path);
-
-        } else if (strcmp(old, text) != 0) {
-            what = matrix_say("%s is another: %.400s", path, text);
-        }
-
-        free(old);
-    }
+    heading = matrix_say("=== %s, %s\n", c->to->name,
+                         c->answer_out ? "answer" : "stream");
+    what = matrix_golden(heading, text);
 
     count(c, file, 1, what, "");
+    free(heading);
     free(text);
-    free(path);
 }
 
 
@@ -467,7 +421,7 @@ check_case(const file_t *file, const matrix_case_t *c, const char *p,
     if (file->own && n <= GOLDEN_MAX
         && !(c->answer_out && c->to->framing == LLM_FRAMING_ARRAY))
     {
-        golden(file, c, &r);
+        check_golden(file, c, &r);
     }
 
     matrix_run_free(&r);
@@ -482,7 +436,7 @@ check_file(const file_t *file)
     json_t         *said;
     matrix_case_t   c;
 
-    p = slurp(file->path, &n);
+    p = matrix_slurp(file->path, &n);
 
     if (p == NULL) {
         perror(file->path);
@@ -498,6 +452,10 @@ check_file(const file_t *file)
         }
     }
 
+    if (file->own) {
+        matrix_golden_open(file->side->name, file->name, update);
+    }
+
     for (i = 0; i < 2 * matrix_nsides; i++) {
         c.from = file->side;
         c.to = &matrix_sides[i / 2];
@@ -509,6 +467,7 @@ check_file(const file_t *file)
         }
     }
 
+    matrix_golden_close();
     json_decref(said);
     free(p);
 }
@@ -670,8 +629,11 @@ check_files(const file_t *files, size_t n, unsigned jobs)
         }
     }
 
+    (void) close(fds[1]);
+
     for (job = 0; job < jobs; job++) {
         if (read(fds[0], &table, sizeof(table)) != (ssize_t) sizeof(table)) {
+            printf("a job died\n");
             exit(2);
         }
 

@@ -26,6 +26,20 @@ chars(const char *s)
 }
 
 
+/* The length of the body after the edits. */
+static inline size_t
+edited(const llm_plan_t *plan, size_t n)
+{
+    size_t  i;
+
+    for (i = 0; i < plan->n; i++) {
+        n = n - plan->edits[i].cut + plan->edits[i].put_n;
+    }
+
+    return n;
+}
+
+
 /* The edited body, with a zero behind it, to be freed. */
 static inline char *
 apply(const llm_plan_t *plan, const llm_u8 *body, size_t n, size_t *len)
@@ -34,7 +48,7 @@ apply(const llm_plan_t *plan, const llm_u8 *body, size_t n, size_t *len)
     size_t             i, at, k;
     const llm_edit_t  *e;
 
-    *len = llm_plan_length(plan, n);
+    *len = edited(plan, n);
     out = malloc(*len + 1);
     assert_non_null(out);
 

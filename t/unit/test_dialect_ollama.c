@@ -351,6 +351,8 @@ test_times(void **state)
 }
 
 
+#define MORE  "{\"message\":{\"content\":\"The\"},\"done\":false}"
+
 static void
 test_answers(void **state)
 {
@@ -379,6 +381,12 @@ test_answers(void **state)
     json_decref(said);
     free(p);
     free(path);
+
+    /* the first line of a stream is no answer */
+
+    said = codec_answer(CHAT, (const llm_u8 *) MORE, sizeof(MORE) - 1);
+    codec_same("a line", said, "{\"choices\":{},\"end\":\"invalid\"}");
+    json_decref(said);
 
     check_fixture(GENERATE, "t/fixtures/ollama-generate/answer.json",
         "{\"model\":\"river:3b\",\"created\":1770091506,\"choices\":{\"0\":{"

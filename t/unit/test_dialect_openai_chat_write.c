@@ -89,6 +89,10 @@ test_members(void **state)
           "{" EMPTY ",\"top_k\":9,\"min_p\":0.1}", NULL, NULL },
         { 0, "{\"top_k\":9,\"min_p\":0.1}", "{" EMPTY "}", "top_k, min_p",
           NULL },
+        { LLM_QUIRK_NO_OPTIONS, "{\"logprobs\":true,\"top_logprobs\":2,"
+          "\"user\":\"u\",\"metadata\":{},\"store\":true,"
+          "\"verbosity\":\"low\"}", "{" EMPTY ",\"metadata\":{}}",
+          "top_logprobs, logprobs, user, store, verbosity", NULL },
 
         /* extras that OpenAI has a place for, and others */
 
@@ -269,8 +273,7 @@ test_messages(void **state)
                       "[{\"type\":\"text\",\"text\":\"a\"},"
                       "{\"type\":\"text\",\"text\":\"b\"}]}"),
           MESSAGES("{\"role\":\"user\",\"content\":\"a\"},"
-                   "{\"role\":\"system\",\"content\":[{\"type\":\"text\","
-                   "\"text\":\"a\"},{\"type\":\"text\",\"text\":\"b\"}]}"),
+                   "{\"role\":\"system\",\"content\":\"a\\n\\nb\"}"),
           NULL, NULL },
         { 0, MESSAGES("{\"role\":\"user\",\"content\":["
                       "{\"type\":\"image_url\",\"image_url\":"

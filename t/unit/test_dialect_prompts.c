@@ -258,7 +258,8 @@ test_tools(void **state)
         "{\"stream\":false,\"messages\":[{\"role\":\"assistant\","
         "\"content\":\"\",\"tool_calls\":[{\"id\":\"c\",\"function\":"
         "{\"name\":\"f\",\"arguments\":{}}}]}]}", "",
-        "messages[].tool_calls");
+        "messages[].tool_calls[].function."
+        "arguments");
 }
 
 

@@ -528,7 +528,7 @@ cost(const llm_u8 *body, size_t n)
         best = i == 0 || t < best ? t : best;
 
         assert_int_equal(plan.n, 2);
-        assert_int_equal(llm_plan_length(&plan, n), n + 51);
+        assert_int_equal(edited(&plan, n), n + 51);
 
         /* nothing of the body is copied */
 

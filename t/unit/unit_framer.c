@@ -129,9 +129,9 @@ framer_run(framer_result_t *r, const framer_case_t *c, const llm_u8 *p,
     unit_out_end(&r->frames);
     unit_out_end(&r->raw);
 
-    r->closed = llm_framer_closed(&f);
+    r->closed = f.framing == LLM_FRAMING_ARRAY && llm_array_closed(&f.array);
     r->cut = llm_framer_cut(&f);
-    r->comments = llm_framer_comments(&f);
+    r->comments = f.framing == LLM_FRAMING_SSE ? f.sse.comments : 0;
     r->calls = u.calls;
     r->peak = u.peak;
 

@@ -483,10 +483,7 @@ llm_flowise_write_answer(llm_encoder_t *e, const llm_answer_t *a)
 
     llm_out_lit(e->out, "{\"text\":\"");
 
-    if (c != NULL) {
-        llm_choice_write(e->out, c, LLM_EV_TEXT);
-        llm_choice_write(e->out, c, LLM_EV_REFUSAL);
-    }
+    llm_answer_write_said(e->out, a);
 
     llm_out_lit(e->out, "\",");
     llm_flowise_write_ids(e, a);

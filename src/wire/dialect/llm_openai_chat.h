@@ -44,6 +44,11 @@ llm_rc_t llm_openai_read_choice(llm_chat_t *c, llm_slice_t *allowed,
 llm_rc_t llm_openai_read_allowed(llm_chat_t *c, const llm_slice_t *allowed,
     const char *member);
 
+/* The members of an object that say a function: name, description,
+ * parameters, strict; and those that say a schema: name, schema, strict. */
+void llm_openai_read_function(llm_tool_t *tool, const llm_slice_t *raw);
+void llm_openai_read_schema(llm_chat_t *c, const llm_slice_t *raw);
+
 /* What a format is by the word for it; its schema was read before. */
 llm_rc_t llm_openai_read_format_word(llm_chat_t *c, const llm_slice_t *word,
     const char *member);

@@ -427,6 +427,21 @@ llm_openai_says(const llm_chat_writer_t *w, const llm_chat_t *c, size_t i,
 }
 
 
+/* One string: several providers (Groq) refuse a list in a system message. */
+static void
+llm_openai_put_system(llm_chat_writer_t *w, const llm_chat_t *c, size_t i,
+    size_t end)
+{
+    llm_out_lit(w->out, "{\"role\":\"system\",\"content\":\"");
+    llm_chat_texts(w, c, i, end);
+    llm_out_lit(w->out, "\"}");
+
+    for ( /* void */ ; i < end; i++) {
+        llm_chat_lost_part(w, &llm_chat_parts(c)[i]);
+    }
+}
+
+
 /* One message of parts that are no results; 0: it would say nothing. */
 static int
 llm_openai_put_message(llm_chat_writer_t *w, const llm_chat_t *c, size_t i,
@@ -458,12 +473,11 @@ llm_openai_put_message(llm_chat_writer_t *w, const llm_chat_t *c, size_t i,
     }
 
     if (role == LLM_ROLE_SYSTEM) {
-        llm_out_lit(w->out, "{\"role\":\"system\",\"content\":");
-
-    } else {
-        llm_out_lit(w->out, "{\"role\":\"user\",\"content\":");
+        llm_openai_put_system(w, c, i, end);
+        return 1;
     }
 
+    llm_out_lit(w->out, "{\"role\":\"user\",\"content\":");
     (void) llm_openai_put_content(w, c, i, end, role == LLM_ROLE_USER);
     llm_out_lit(w->out, "}");
 

@@ -10,7 +10,7 @@
 #define LLM_OPENAI_ALLOWED  (16 * 1024 * 1024)
 
 
-static void
+void
 llm_openai_read_function(llm_tool_t *tool, const llm_slice_t *raw)
 {
     llm_json_t       j;
@@ -314,7 +314,7 @@ llm_openai_read_allowed(llm_chat_t *c, const llm_slice_t *allowed,
 
 
 /* The inside of "json_schema". */
-static void
+void
 llm_openai_read_schema(llm_chat_t *c, const llm_slice_t *raw)
 {
     llm_json_t       j;

@@ -314,6 +314,11 @@ llm_openai_write_extras(llm_chat_writer_t *w, const llm_chat_t *c)
     size_t              i;
     const llm_extra_t  *e;
 
+    if (w->quirks & LLM_QUIRK_NO_OPTIONS) {
+        llm_chat_lost_extras(w, c, NULL);
+        return;
+    }
+
     for (i = 0; llm_openai_extras[i] != NULL; i++) {
         e = llm_chat_find_extra(c, llm_openai_extras[i]);
 
@@ -330,6 +335,20 @@ llm_openai_write_extras(llm_chat_writer_t *w, const llm_chat_t *c)
 }
 
 
+static void
+llm_openai_write_logprobs(llm_chat_writer_t *w, const llm_chat_t *c)
+{
+    if (w->quirks & LLM_QUIRK_NO_OPTIONS) {
+        llm_chat_lost_members(w, c, LLM_LOST_LOGPROBS
+                                    | LLM_LOST_TOP_LOGPROBS);
+        return;
+    }
+
+    llm_chat_put_flag(w, "logprobs", c->logprobs);
+    llm_chat_raw(w, "top_logprobs", &c->top_logprobs);
+}
+
+
 void
 llm_openai_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
 {
@@ -339,8 +358,7 @@ llm_openai_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
 
     llm_openai_write_stream(w);
     llm_openai_write_sampling(w, c);
-    llm_chat_put_flag(w, "logprobs", c->logprobs);
-    llm_chat_raw(w, "top_logprobs", &c->top_logprobs);
+    llm_openai_write_logprobs(w, c);
     llm_openai_write_reasoning(w, c);
 
     if (llm_openai_write_tools(w, c)) {
@@ -349,7 +367,14 @@ llm_openai_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
     }
 
     llm_openai_write_format(w, c);
-    llm_chat_string(w, "user", &c->user);
+
+    if (w->quirks & LLM_QUIRK_NO_OPTIONS) {
+        llm_chat_lost_members(w, c, LLM_LOST_USER);
+
+    } else {
+        llm_chat_string(w, "user", &c->user);
+    }
+
     llm_chat_raw(w, "metadata", &c->metadata);
     llm_openai_write_extras(w, c);
 

@@ -273,6 +273,13 @@ llm_openai_find_call(llm_openai_chunk_t *c, unsigned index,
 
     s = c->d->state;
 
+    if (c->answer) {
+
+        /* each is whole, whatever its id says */
+
+        return NULL;
+    }
+
     for (i = s->n; i != 0; i--) {
         call = &s->calls[i - 1];
 

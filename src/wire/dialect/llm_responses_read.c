@@ -46,30 +46,12 @@ llm_responses_read_tool(llm_tool_t *tool, const llm_slice_t *raw)
     llm_json_type_t  type;
 
     tool->raw = *raw;
+    llm_openai_read_function(tool, raw);
     llm_json_reopen(&j, raw);
 
     while (llm_json_member(&j, &key, &v, &type)) {
-
-        if (llm_json_is(&key, "strict")) {
-            tool->strict = llm_json_flag(type);
-
-        } else if (type == LLM_JSON_OBJECT) {
-
-            if (llm_json_is(&key, "parameters")) {
-                tool->schema = v;
-            }
-
-        } else if (type != LLM_JSON_STRING) {
-            continue;
-
-        } else if (llm_json_is(&key, "name")) {
-            tool->name = v;
-
-        } else if (llm_json_is(&key, "description")) {
-            tool->description = v;
-
-        } else if (llm_json_is(&key, "type")
-                   && !llm_json_is(&v, "function"))
+        if (type == LLM_JSON_STRING && llm_json_is(&key, "type")
+            && !llm_json_is(&v, "function"))
         {
             tool->type = v;
         }
@@ -271,27 +253,12 @@ llm_responses_read_format(llm_chat_t *c, const llm_slice_t *raw)
     llm_json_type_t  type;
 
     word = llm_slice_null;
+    llm_openai_read_schema(c, raw);
     llm_json_reopen(&j, raw);
 
     while (llm_json_member(&j, &key, &v, &type)) {
-
-        if (llm_json_is(&key, "strict")) {
-            c->schema_strict = llm_json_flag(type);
-
-        } else if (type == LLM_JSON_OBJECT) {
-
-            if (llm_json_is(&key, "schema")) {
-                c->schema = v;
-            }
-
-        } else if (type != LLM_JSON_STRING) {
-            continue;
-
-        } else if (llm_json_is(&key, "type")) {
+        if (type == LLM_JSON_STRING && llm_json_is(&key, "type")) {
             word = v;
-
-        } else if (llm_json_is(&key, "name")) {
-            c->schema_name = v;
         }
     }
 

@@ -13,14 +13,14 @@
 static const char *const  llm_responses_extras[] = {
     "store", "service_tier", "prompt_cache_key", "prompt_cache_retention",
     "previous_response_id", "conversation", "prompt", "background",
-    "truncation", "max_tool_calls", "context_management", NULL
+    "truncation", "max_tool_calls", NULL
 };
 
 static const char *const  llm_responses_said[] = {
     "store", "service_tier", "prompt_cache_key", "prompt_cache_retention",
     "previous_response_id", "conversation", "prompt", "background",
-    "truncation", "max_tool_calls", "context_management", "include",
-    "text.verbosity", "verbosity", "stream_options.include_obfuscation", NULL
+    "truncation", "max_tool_calls", "include", "text.verbosity",
+    "verbosity", "stream_options.include_obfuscation", NULL
 };
 
 
