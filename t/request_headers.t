@@ -39,6 +39,7 @@ http {
         underscores_in_headers on;
 
         location /plain {
+            llm_stream_client openai;
             llm_stream openai http://%%UPSTREAM%%;
         }
 
@@ -58,6 +59,7 @@ http {
         }
 
         location /key-literal {
+            llm_stream_client openai;
             llm_stream openai http://%%UPSTREAM%%;
             llm_stream_api_key sk-literal-1;
         }
@@ -238,7 +240,8 @@ subtest 'what never goes on' => sub {
 
     for my $path ('/plain', '/key-literal') {
         my $q = sent($path,
-            headers => [ map { [ $_ => 'leak-me' ] } @never ]);
+            headers => [ map { [ $_ => /api-key/i ? 'a-key' : 'leak-me' ] }
+                @never ]);
 
         for my $name (@never) {
             is_deeply(values_of($q, $name), [], "$path: $name");

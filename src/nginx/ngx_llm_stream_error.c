@@ -165,7 +165,7 @@ ngx_llm_stream_make_error(ngx_llm_stream_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    ctx->error = ngx_create_temp_buf(r->pool, 1024);
+    ctx->error = ngx_create_temp_buf(r->pool, 4096);
     if (ctx->error == NULL) {
         return NGX_ERROR;
     }

@@ -27,6 +27,7 @@ static ngx_int_t ngx_llm_stream_set_lines(ngx_llm_stream_ctx_t *ctx,
     ngx_array_t *lines);
 static ngx_int_t ngx_llm_stream_client_lines(ngx_llm_stream_ctx_t *ctx,
     ngx_array_t *lines);
+static ngx_table_elt_t *ngx_llm_stream_token(ngx_llm_stream_ctx_t *ctx);
 static ngx_uint_t ngx_llm_stream_forwards(ngx_llm_stream_ctx_t *ctx,
     ngx_table_elt_t *h);
 static ngx_uint_t ngx_llm_stream_listed(const char **list, ngx_str_t *key);
@@ -302,6 +303,10 @@ ngx_llm_stream_client_key(ngx_llm_stream_ctx_t *ctx, ngx_str_t *key)
         return;
     }
 
+    if (ngx_llm_stream_token(ctx)) {
+        return;
+    }
+
     h = ctx->request->headers_in.authorization;
 
     if (h && h->value.len > sizeof("Bearer ") - 1
@@ -402,6 +407,29 @@ ngx_llm_stream_client_lines(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
 }
 
 
+/*
+ * The Authorization of a client that speaks to its own provider, where that
+ * has another header for keys: an OAuth token, which goes on as it is.
+ * NULL: there is none.
+ */
+
+static ngx_table_elt_t *
+ngx_llm_stream_token(ngx_llm_stream_ctx_t *ctx)
+{
+    if (ctx->key_ours || ctx->asker != ctx->conf->dialect
+        || (ctx->asker != &llm_dialect_anthropic
+            && ctx->asker != &llm_dialect_gemini)
+        || ngx_llm_stream_find_header(ctx->request,
+                                      ctx->conf->provider->auth_header.p,
+                                      ctx->conf->provider->auth_header.n))
+    {
+        return NULL;
+    }
+
+    return ctx->request->headers_in.authorization;
+}
+
+
 static ngx_uint_t
 ngx_llm_stream_forwards(ngx_llm_stream_ctx_t *ctx, ngx_table_elt_t *h)
 {
@@ -415,6 +443,10 @@ ngx_llm_stream_forwards(ngx_llm_stream_ctx_t *ctx, ngx_table_elt_t *h)
                            h->key.len)
            == 0)
     {
+        return 1;
+    }
+
+    if (h == ngx_llm_stream_token(ctx)) {
         return 1;
     }
 

@@ -494,7 +494,7 @@ check_stream(const uint8_t *header, const codec_t *c, const fuzz_events_t *l,
         read_stream(&h, header, c, &o.block,
                     i == 0 ? n : (header[2] | (size_t) header[3] << 8)
                                  % (n + 1),
-                    i == 2 ? 1 + header[4] : n);
+                    i == 2 ? 1 + (size_t) header[4] : n);
 
         compare(header, c, intended, l, &h);
         heard_free(&h);

@@ -491,7 +491,7 @@ fuzz_add_usage(fuzz_events_t *l)
     llm_usage_t  *u;
 
     k = fuzz_take(l);
-    k |= k & 3 ? 0 : 3;
+    k |= (k & 3) == 0 || (k & 16) ? 3 : 0;  /* a total of both */
 
     u = &l->usage[l->n];
     *u = llm_usage_none;
@@ -685,7 +685,7 @@ fuzz_events_read(fuzz_events_t *l, const uint8_t *p, size_t n,
         ev = fuzz_add(l, LLM_EV_START, 0);
         ev->id = fuzz_maybe(l);
         ev->model = fuzz_maybe(l);
-        ev->created = k & 16 ? 1700000000 + k : -1;
+        ev->created = k & 16 ? 1700000000 + (int64_t) k : -1;
     }
 
     l->error.message = llm_slice("It \\u00e9 failed: \\\"x\\\".");

@@ -113,6 +113,9 @@ void matrix_run_free(matrix_run_t *r);
 void matrix_run_so_far(matrix_run_t *r, const matrix_case_t *c,
     const char *p, size_t n);
 
+/* The end of the event that byte n of a stream is in; 0: it has none. */
+size_t matrix_event_end(const matrix_side_t *side, const char *p, size_t n);
+
 /* Runs it whole, which is *r, byte by byte, and in two at every place, or at
  * `cuts` places when there are more.  The checks made; *differ says which
  * differed first, or is NULL. */

@@ -312,31 +312,6 @@ check_golden(const file_t *file, const matrix_case_t *c,
 }
 
 
-/* The end of the event that byte n is in, or 0. */
-static size_t
-event_end(const matrix_side_t *side, const char *p, size_t n)
-{
-    char        *blank, *crlf;
-    const char  *from;
-
-    from = p + n;
-
-    if (side->framing == LLM_FRAMING_NDJSON) {
-        blank = strchr(from, '\n');
-        return blank != NULL ? (size_t) (blank - p) + 1 : 0;
-    }
-
-    blank = strstr(from, "\n\n");
-    crlf = strstr(from, "\r\n\r\n");
-
-    if (crlf != NULL && (blank == NULL || crlf < blank)) {
-        return (size_t) (crlf - p) + 4;
-    }
-
-    return blank != NULL ? (size_t) (blank - p) + 2 : 0;
-}
-
-
 /* Nothing waits: when an event has come, all text up to it has gone. */
 static void
 check_so_far(const file_t *file, const matrix_case_t *c, const char *p,
@@ -348,7 +323,7 @@ check_so_far(const file_t *file, const matrix_case_t *c, const char *p,
     matrix_run_t   r;
 
     for (i = 0; i < SO_FAR; i++) {
-        end = event_end(c->from, p, i * n / SO_FAR);
+        end = matrix_event_end(c->from, p, i * n / SO_FAR);
 
         if (end == 0 || end >= n) {
             break;

@@ -203,6 +203,30 @@ matrix_run_so_far(matrix_run_t *r, const matrix_case_t *c, const char *p,
 }
 
 
+size_t
+matrix_event_end(const matrix_side_t *side, const char *p, size_t n)
+{
+    char        *blank, *crlf;
+    const char  *from;
+
+    from = p + n;
+
+    if (side->framing == LLM_FRAMING_NDJSON) {
+        blank = strchr(from, '\n');
+        return blank != NULL ? (size_t) (blank - p) + 1 : 0;
+    }
+
+    blank = strstr(from, "\n\n");
+    crlf = strstr(from, "\r\n\r\n");
+
+    if (crlf != NULL && (blank == NULL || crlf < blank)) {
+        return (size_t) (crlf - p) + 4;
+    }
+
+    return blank != NULL ? (size_t) (blank - p) + 2 : 0;
+}
+
+
 void
 matrix_run_free(matrix_run_t *r)
 {

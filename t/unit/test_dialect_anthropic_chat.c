@@ -87,7 +87,7 @@ static const char *const  same_bodies[] = {
     "{" MODEL MAX ASK "}",
 
     "{" MODEL MAX "\"system\":\"Be kind.\"," ASK ","
-    "\"temperature\":0.5,\"top_p\":0.9,\"top_k\":40,"
+    "\"temperature\":0.5,\"top_k\":40,"
     "\"stop_sequences\":[\"#\",\"\\n\\nHuman\"],"
     "\"metadata\":{\"user_id\":\"u1\"}}",
 
@@ -424,9 +424,9 @@ test_parameters(void **state)
     static const row_t  rows[] = {
         { "{" MODEL ASK ",\"max_completion_tokens\":9,\"temperature\":0.7,"
           "\"top_p\":0.5,\"stop\":\"#\",\"user\":\"u1\",\"n\":1}",
-          "{" MODEL MAX ASK ",\"temperature\":0.7,\"top_p\":0.5,"
+          "{" MODEL MAX ASK ",\"temperature\":0.7,"
           "\"stop_sequences\":[\"#\"],\"metadata\":{\"user_id\":\"u1\"}}",
-          NULL, NULL },
+          "top_p", NULL },
         { "{" MODEL MAX ASK ",\"stop\":[\"\\n\",\" \",\"a\",\"b\"]}",
           "{" MODEL MAX ASK ",\"stop_sequences\":[\"a\",\"b\"]}", NULL,
           "stop" },

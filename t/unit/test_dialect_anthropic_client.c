@@ -452,6 +452,29 @@ test_odd_calls(void **state)
 }
 
 
+/* Space behind a call that is whole is no argument, however it is written. */
+static void
+test_space_behind(void **state)
+{
+    json_t    *m;
+    client_t   c;
+
+    (void) state;
+
+    open_stream(&c);
+    client_call(&c, 0, 0, "a", "f", "{}");
+    client_text(&c, LLM_EV_TEXT, 0, "x");
+    client_call(&c, 0, 0, NULL, NULL, "\\n \\u000a\\u0020\\r\\t");
+    assert_int_equal(c.e.rc, LLM_OK);
+    client_end(&c);
+
+    m = client_message(&c);
+    assert_string_equal(codec_string(json_array_get(
+        codec_at(m, "content", NULL, NULL), 0), "json", NULL, NULL), "{}");
+    json_decref(m);
+}
+
+
 /* What cannot be said ends the stream instead of being said wrongly. */
 static void
 test_limits(void **state)
@@ -739,6 +762,7 @@ main(void)
         cmocka_unit_test(test_calls),
         cmocka_unit_test(test_call_order),
         cmocka_unit_test(test_odd_calls),
+        cmocka_unit_test(test_space_behind),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_other_reasons),

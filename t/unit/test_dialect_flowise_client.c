@@ -206,6 +206,16 @@ test_answer(void **state)
         "\"total_tokens\":11,\"input_token_details\":{\"cache_read\":2},"
         "\"output_token_details\":{\"reasoning\":3}}}");
     free(out);
+
+    /* text and refusal in the order in which they were said */
+
+    out = convert(ROLE DELTA("\"refusal\":\"No: \"")
+                  DELTA("\"content\":\"ask\"") FINISH("stop") DONE, 0, 1,
+                  LLM_OK);
+    assert_string_equal(out,
+        "{\"text\":\"No: ask\",\"chatId\":\"chat-0123456789abcdef\","
+        "\"chatMessageId\":\"c1\"}");
+    free(out);
 }
 
 

@@ -176,7 +176,7 @@ test_reasoning(void **state)
         { LLM_QUIRK_DETAILS, "{\"reasoning\":{\"enabled\":true}}",
           "{" EMPTY ",\"reasoning\":{\"enabled\":true}}", NULL, NULL },
         { LLM_QUIRK_DETAILS, "{\"reasoning\":{\"max_tokens\":0}}",
-          "{" EMPTY ",\"reasoning\":{\"enabled\":false}}", NULL, NULL },
+          "{" EMPTY ",\"reasoning\":{\"effort\":\"none\"}}", NULL, NULL },
         { LLM_QUIRK_DETAILS, "{\"reasoning\":{\"max_tokens\":-1}}",
           "{" EMPTY ",\"reasoning\":{\"enabled\":true}}", NULL, NULL },
         { LLM_QUIRK_DETAILS, "{}", "{" EMPTY "}", NULL, NULL }

@@ -614,6 +614,61 @@ test_many_calls(void **state)
 
 
 /* Azure's first chunk has no choices, no id and no model of its own. */
+/* A text that nobody signed is not lost beside one that somebody did. */
+static void
+test_details_mixed(void **state)
+{
+    char      *out;
+    json_t    *said;
+    llm_rc_t   rc;
+
+    static const char  stream[] =
+        "data: {\"id\":\"c\",\"choices\":[{\"delta\":{\"reasoning\":"
+        "\"H\",\"reasoning_details\":[{\"type\":\"reasoning.text\","
+        "\"text\":\"H\",\"signature\":\"c2ln\"}]}}]}\n\n"
+        "data: {\"id\":\"c\",\"choices\":[{\"delta\":{\"reasoning\":"
+        "\"m\"},\"finish_reason\":\"stop\"}]}\n\n"
+        "data: [DONE]\n\n";
+
+    (void) state;
+
+    out = codec_convert(&llm_dialect_openai, &llm_dialect_openai, stream,
+                        sizeof(stream) - 1, 0, 1, &rc);
+    assert_int_equal(rc, LLM_OK);
+
+    said = codec_answer(&llm_dialect_openai, out, strlen(out));
+    codec_same("details", json_object_get(said, "choices"),
+               "{\"0\":{\"reasoning\":\"Hm\",\"signature\":\"c2ln\","
+               "\"finish\":\"stop\",\"word\":\"stop\"}}");
+    json_decref(said);
+    free(out);
+}
+
+
+/* Of one answer each is a call of its own, also when an id comes twice. */
+static void
+test_calls_of_one_id(void **state)
+{
+    json_t  *said;
+
+    static const char  answer[] =
+        "{\"choices\":[{\"index\":0,\"message\":{\"tool_calls\":["
+        "{\"id\":\"a\",\"function\":{\"name\":\"f\","
+        "\"arguments\":\"{}\"}},{\"id\":\"a\",\"function\":"
+        "{\"name\":\"g\",\"arguments\":\"{}\"}}]},"
+        "\"finish_reason\":\"tool_calls\"}]}";
+
+    (void) state;
+
+    said = codec_answer(&llm_dialect_openai, answer, sizeof(answer) - 1);
+    codec_same("calls", codec_at(said, "choices", "0", "calls"),
+               "[{\"id\":\"a\",\"name\":\"f\",\"args\":\"{}\","
+               "\"whole\":true},{\"id\":\"a\",\"name\":\"g\","
+               "\"args\":\"{}\",\"whole\":true}]");
+    json_decref(said);
+}
+
+
 static void
 test_azure(void **state)
 {
@@ -659,10 +714,12 @@ main(void)
         cmocka_unit_test(test_recorded),
         cmocka_unit_test(test_details),
         cmocka_unit_test(test_details_answer),
+        cmocka_unit_test(test_details_mixed),
         cmocka_unit_test(test_annotations),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_numbers_of_choices),
         cmocka_unit_test(test_many_calls),
+        cmocka_unit_test(test_calls_of_one_id),
         cmocka_unit_test(test_azure),
         cmocka_unit_test(test_error_line)
     };

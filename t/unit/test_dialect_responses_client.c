@@ -196,6 +196,39 @@ test_logprobs(void **state)
 }
 
 
+/* Log probabilities of a second message come back once: the last event says
+ * those of all messages with the first. */
+static void
+test_logprobs_once(void **state)
+{
+    char      *out;
+    json_t    *said;
+    llm_rc_t   rc;
+
+    static const char  in[] =
+        "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":"
+        "{\"content\":\"a\"}}]}\n\n"
+        "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":"
+        "{\"reasoning\":\"m\"}}]}\n\n"
+        "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":"
+        "{\"content\":\"b\"},\"logprobs\":{\"content\":[{\"token\":"
+        "\"b\",\"logprob\":-1}]},\"finish_reason\":\"stop\"}]}\n\n"
+        "data: [DONE]\n\n";
+
+    (void) state;
+
+    out = codec_convert(&llm_dialect_openai, &llm_dialect_responses, in,
+                        sizeof(in) - 1, 0, 0, &rc);
+    assert_int_equal(rc, LLM_OK);
+
+    said = codec_text(&llm_dialect_responses, out);
+    codec_same("logprobs", codec_at(said, "choices", "0", "logprobs"),
+               "[{\"token\":\"b\",\"logprob\":-1}]");
+    json_decref(said);
+    free(out);
+}
+
+
 /* The calls of the response at the end, without their ids. */
 static void
 test_call_items(void **state)
@@ -576,6 +609,7 @@ main(void)
         cmocka_unit_test(test_endings),
         cmocka_unit_test(test_calls),
         cmocka_unit_test(test_logprobs),
+        cmocka_unit_test(test_logprobs_once),
         cmocka_unit_test(test_call_items),
         cmocka_unit_test(test_reasoning),
         cmocka_unit_test(test_round_trip),

@@ -238,6 +238,8 @@ llm_anthropic_item_event(llm_event_t *ev, const llm_item_t *item)
 int
 llm_anthropic_blank(const llm_slice_t *s)
 {
+    size_t         n;
+    llm_u8         ch[6];
     const llm_u8  *p, *end;
 
     if (s->n == 0) {
@@ -246,14 +248,19 @@ llm_anthropic_blank(const llm_slice_t *s)
 
     end = s->p + s->n;
 
-    for (p = s->p; p < end; p++) {
+    for (p = s->p; p < end; p += n) {
 
-        if (*p == '\\' && s->escaped && end - p > 1
-            && (p[1] == 'n' || p[1] == 't' || p[1] == 'r'))
+        n = 1;
+        ch[0] = *p;
+
+        if (*p == '\\' && s->escaped && end - p > 1) {
+            n = p[1] == 'u' && end - p >= 6 ? 6 : 2;
+            (void) llm_json_unescape(ch, p, n);
+        }
+
+        if (ch[0] != ' ' && ch[0] != '\t' && ch[0] != '\n'
+            && ch[0] != '\r')
         {
-            p++;
-
-        } else if (*p != ' ' && *p != '\t' && *p != '\n' && *p != '\r') {
             return 0;
         }
     }

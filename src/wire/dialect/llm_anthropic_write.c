@@ -407,7 +407,15 @@ llm_anthropic_write_sampling(llm_chat_writer_t *w, const llm_chat_t *c,
         llm_chat_raw(w, "temperature", &c->temperature);
     }
 
-    llm_chat_raw(w, "top_p", &c->top_p);
+    /* newer models refuse the two together */
+
+    if (c->temperature.p != NULL && c->top_p.p != NULL) {
+        llm_chat_lost(w, "top_p", 0);
+
+    } else {
+        llm_chat_raw(w, "top_p", &c->top_p);
+    }
+
     llm_chat_raw(w, "top_k", &c->top_k);
 }
 

@@ -426,6 +426,25 @@ llm_ollama_stream_drop(llm_encoder_t *e, void *state)
 }
 
 
+/* Sets e->rc when a call cannot be said: before anything is written. */
+static void
+llm_ollama_check_calls(llm_encoder_t *e, const llm_choice_t *c)
+{
+    size_t        i;
+    llm_item_t   *item;
+    llm_block_t   text;
+
+    for (i = 0; i < llm_choice_nitems(c) && e->rc == LLM_OK; i++) {
+        item = &llm_choice_items(c)[i];
+
+        if (item->type == LLM_EV_TOOL_CALL) {
+            (void) llm_ollama_object(e, c, item, &text);
+            llm_block_free(&text, &e->alloc);
+        }
+    }
+}
+
+
 static void
 llm_ollama_answer_calls(llm_encoder_t *e, const llm_choice_t *c)
 {
@@ -472,6 +491,14 @@ llm_ollama_answer(llm_encoder_t *e, const llm_answer_t *a, unsigned generate)
     out = e->out;
     c = llm_answer_choice(a, 0);
     idle = llm_slice_null;
+
+    if (c != NULL && !generate) {
+        llm_ollama_check_calls(e, c);
+
+        if (e->rc != LLM_OK) {
+            return;
+        }
+    }
 
     llm_out_lit(out, "{\"model\":");
     llm_write_block(out, &a->model);

@@ -45,21 +45,44 @@ llm_openai_write_calls(llm_out_t *out, const llm_choice_t *c)
 }
 
 
-/* Reasoning that must come back as it is: signed, or withheld. */
+/* Whether a text that was thought is signed. */
+static unsigned
+llm_openai_is_signed(const llm_choice_t *c)
+{
+    size_t       i;
+    llm_item_t  *item;
+
+    for (i = 0; i < llm_choice_nitems(c); i++) {
+        item = &llm_choice_items(c)[i];
+
+        if (item->type == LLM_EV_REASONING && item->signature.n != 0
+            && item->text.n != 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* Reasoning that must come back as it is: signed, or withheld.  When texts
+ * stand here, all of them do: readers take them from one place. */
 static void
 llm_openai_write_details(llm_out_t *out, const llm_choice_t *c)
 {
     size_t             i;
-    unsigned           n;
+    unsigned           n, texts;
     const llm_item_t  *item;
 
     n = 0;
+    texts = llm_openai_is_signed(c);
 
     for (i = 0; i < llm_choice_nitems(c); i++) {
         item = &llm_choice_items(c)[i];
 
         if (item->type != LLM_EV_REASONING
-            || (item->signature.n == 0 && item->raw.n == 0))
+            || (!texts && item->signature.n == 0 && item->raw.n == 0))
         {
             continue;
         }
@@ -73,8 +96,11 @@ llm_openai_write_details(llm_out_t *out, const llm_choice_t *c)
         } else {
             llm_out_lit(out, "{\"type\":\"reasoning.text\",\"text\":");
             llm_write_block(out, &item->text);
-            llm_out_lit(out, ",\"signature\":");
-            llm_write_block(out, &item->signature);
+
+            if (item->signature.n != 0) {
+                llm_out_lit(out, ",\"signature\":");
+                llm_write_block(out, &item->signature);
+            }
         }
 
         llm_out_lit(out, "}");

@@ -207,6 +207,10 @@ llm_openai_write_thinking(llm_chat_writer_t *w, const llm_chat_t *c)
     comma = "";
     word = llm_effort_word(c->effort);
 
+    if (c->budget.p != NULL && llm_json_uint(&c->budget) == 0) {
+        word = llm_slice("none");
+    }
+
     llm_out_lit(w->out, "{");
 
     if (c->budget.p != NULL && llm_json_uint(&c->budget) > 0) {
@@ -220,9 +224,7 @@ llm_openai_write_thinking(llm_chat_writer_t *w, const llm_chat_t *c)
         comma = ",";
 
     } else if (c->effort == LLM_EFFORT_AUTO || c->budget.p != NULL) {
-        llm_out_lit(w->out, "\"enabled\":");
-        llm_chat_bool(w, c->budget.p == NULL
-                         || llm_json_uint(&c->budget) != 0);
+        llm_out_lit(w->out, "\"enabled\":true");
         comma = ",";
     }
 

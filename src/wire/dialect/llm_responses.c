@@ -354,6 +354,7 @@ llm_responses_over(llm_responses_frame_t *f, const llm_responses_object_t *r,
     rc = llm_responses_start(f, r);
 
     if (rc == LLM_OK && r->output.p != NULL) {
+        llm_responses_settle_tokens(s);
         rc = llm_responses_output(f, &r->output);
     }
 

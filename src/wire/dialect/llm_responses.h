@@ -165,6 +165,10 @@ llm_rc_t llm_responses_call(llm_responses_frame_t *f,
 llm_rc_t llm_responses_citation(llm_responses_frame_t *f,
     const llm_slice_t *raw);
 
+/* Before the whole output is read: log probabilities of which some were said
+ * are not read again, in whichever item they stand there. */
+void llm_responses_settle_tokens(llm_responses_state_t *s);
+
 /* An array of logprobs, if it holds any. */
 llm_rc_t llm_responses_tokens(llm_responses_frame_t *f,
     llm_responses_seen_t *seen, const llm_slice_t *raw);

@@ -156,6 +156,27 @@ llm_responses_citation(llm_responses_frame_t *f, const llm_slice_t *raw)
 }
 
 
+void
+llm_responses_settle_tokens(llm_responses_state_t *s)
+{
+    size_t                 i, n;
+    unsigned               any;
+    llm_responses_seen_t  *seen;
+
+    any = 0;
+    seen = llm_responses_seen_at(s);
+    n = s->items.n / sizeof(llm_responses_seen_t);
+
+    for (i = 0; i < n; i++) {
+        any |= seen[i].logprobs;
+    }
+
+    for (i = 0; i < n; i++) {
+        seen[i].logprobs = any;
+    }
+}
+
+
 llm_rc_t
 llm_responses_tokens(llm_responses_frame_t *f, llm_responses_seen_t *seen,
     const llm_slice_t *raw)

@@ -30,7 +30,7 @@ sub dialects { return qw(openai openai-responses anthropic gemini ollama
 # call($dialect, %with): the body of a stream's request.  with: image (data
 # URL), link (image by link), tools (definition, a call and its result),
 # choice ("required", "none", a function's name), schema (JSON schema),
-# sampling (temperature, top_p), limit (tokens), stop
+# sampling (temperature), limit (tokens), stop
 
 sub call {
     my ($dialect, %with) = @_;
@@ -71,7 +71,7 @@ sub _openai {
             function => { name => $with{choice} } }) : (),
         $with{schema} ? (response_format => { type => 'json_schema',
             json_schema => { name => 'answer', schema => $ANSWER } }) : (),
-        $with{sampling} ? (temperature => 0.5, top_p => 0.25) : (),
+        $with{sampling} ? (temperature => 0.5) : (),
         $with{limit} ? (max_completion_tokens => $with{limit}) : (),
         $with{stop} ? (stop => [ 'END', "a\nb" ]) : (),
     };
@@ -122,7 +122,7 @@ sub _openai_responses {
             name => $with{choice} }) : (),
         $with{schema} ? (text => { format => { type => 'json_schema',
             name => 'answer', schema => $ANSWER } }) : (),
-        $with{sampling} ? (temperature => 0.5, top_p => 0.25) : (),
+        $with{sampling} ? (temperature => 0.5) : (),
         $with{limit} ? (max_output_tokens => $with{limit}) : (),
     };
 }
@@ -159,7 +159,7 @@ sub _anthropic {
             name => $with{choice} }) : (),
         $with{schema} ? (output_config => { format => {
             type => 'json_schema', schema => $ANSWER } }) : (),
-        $with{sampling} ? (temperature => 0.5, top_p => 0.25) : (),
+        $with{sampling} ? (temperature => 0.5) : (),
         $with{stop} ? (stop_sequences => [ 'END', "a\nb" ]) : (),
     };
 }
@@ -170,7 +170,7 @@ sub _gemini {
     my %config = (
         $with{schema} ? (responseMimeType => 'application/json',
             responseJsonSchema => $ANSWER) : (),
-        $with{sampling} ? (temperature => 0.5, topP => 0.25) : (),
+        $with{sampling} ? (temperature => 0.5) : (),
         $with{limit} ? (maxOutputTokens => $with{limit}) : (),
         $with{stop} ? (stopSequences => [ 'END', "a\nb" ]) : (),
     );
@@ -209,7 +209,7 @@ sub _gemini {
 sub _ollama {
     my (%with) = @_;
     my %options = (
-        $with{sampling} ? (temperature => 0.5, top_p => 0.25) : (),
+        $with{sampling} ? (temperature => 0.5) : (),
         $with{limit} ? (num_predict => $with{limit}) : (),
         $with{stop} ? (stop => [ 'END', "a\nb" ]) : (),
     );
@@ -246,7 +246,7 @@ sub _cohere {
         $with{choice} ? (tool_choice => uc $with{choice}) : (),
         $with{schema} ? (response_format => { type => 'json_object',
             json_schema => $ANSWER }) : (),
-        $with{sampling} ? (temperature => 0.5, p => 0.25) : (),
+        $with{sampling} ? (temperature => 0.5) : (),
         $with{limit} ? (max_tokens => $with{limit}) : (),
         $with{stop} ? (stop_sequences => [ 'END', "a\nb" ]) : (),
     };
