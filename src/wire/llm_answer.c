@@ -437,6 +437,8 @@ llm_choice_finish(const llm_choice_t *c)
 {
     llm_event_t  ev;
 
+    memset(&ev, 0, sizeof(llm_event_t));
+
     ev.finish = c->finish;
     ev.text = llm_gathered(&c->word);
 

@@ -62,8 +62,12 @@ static const codec_t  codecs[] = {
 
     { &llm_dialect_completions,
       SAYS_ID | SAYS_MODEL | SAYS_CREATED | SAYS_CHOICES | SAYS_LOGPROBS
-      | SAYS_JOINED | SAYS_WORD | USAGE | SAYS_THOUGHT | SAYS_TOTAL | SAYS_WRITTEN, 0,
+      | SAYS_JOINED | SAYS_WORD | USAGE | SAYS_THOUGHT | SAYS_TOTAL
+      | SAYS_WRITTEN, 0,
       { NONE, STOP, LENGTH, CALLS, FILTER, FAILED, OTHER }, 0, 0 },
+
+    /* a call's signature is for requests only, a failure is an error, a
+     * reason that it does not know is an end */
 
     { &llm_dialect_responses,
       SAYS_ID | SAYS_MODEL | SAYS_CREATED | SAYS_REASONING | SAYS_REFUSAL
@@ -83,10 +87,9 @@ static const codec_t  codecs[] = {
 
     { &llm_dialect_gemini,
       SAYS_ID | SAYS_MODEL | SAYS_CHOICES | SAYS_REASONING | SAYS_SIGNATURE
-      | SAYS_CALLS | SAYS_CALL_ID | SAYS_CALL_SIGN | SAYS_LOGPROBS | SAYS_JOINED
-      | SAYS_URL
-      | SAYS_TITLE | SAYS_CITED | USAGE | SAYS_THOUGHT | SAYS_TOTAL
-      | SAYS_DERIVED, 0,
+      | SAYS_CALLS | SAYS_CALL_ID | SAYS_CALL_SIGN | SAYS_LOGPROBS
+      | SAYS_JOINED | SAYS_URL | SAYS_TITLE | SAYS_CITED | USAGE
+      | SAYS_THOUGHT | SAYS_TOTAL | SAYS_DERIVED, 0,
       { STOP, STOP, LENGTH, CALLS, FILTER, FAILED, FAILED }, 0, 0 },
 
     { &llm_dialect_ollama,
@@ -99,11 +102,15 @@ static const codec_t  codecs[] = {
       | SAYS_WORD | USAGE | SAYS_DERIVED, 0,
       { STOP, STOP, LENGTH, STOP, FILTER, FAILED, OTHER }, 0, 0 },
 
+    /* it has no finish reasons; the id comes when a stream is over */
+
     { &llm_dialect_flowise,
       SAYS_REASONING | SAYS_CALLS | SAYS_CALL_ID | SAYS_URL | SAYS_TITLE
       | SAYS_CITED | USAGE | SAYS_THOUGHT | SAYS_TOTAL | SAYS_WRITTEN
       | SAYS_DERIVED, SAYS_ID,
       { STOP, STOP, STOP, STOP, STOP, STOP, STOP }, 0, 0 },
+
+    /* what is filtered is an error; calls follow each other */
 
     { &llm_dialect_cohere,
       SAYS_ID | SAYS_REASONING | SAYS_CALLS | SAYS_CALL_ID | SAYS_URL
