@@ -7,7 +7,7 @@
 
 
 /* bytes between "data:" and the comma of a data URL, at most */
-#define LLM_CHAT_MEDIA_MAX  255
+#define LLM_CHAT_MEDIA_MAX  (LLM_CHAT_MEDIA + 55)
 
 
 void

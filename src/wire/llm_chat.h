@@ -155,6 +155,9 @@ typedef struct {
     llm_block_t      copies;    /* llm_block_t, by llm_chat_copy() */
 } llm_chat_t;
 
+/* bytes of a media type; a longer one is none */
+#define LLM_CHAT_MEDIA  200
+
 #define llm_chat_parts(c)    ((llm_part_t *) (void *) (c)->parts.p)
 #define llm_chat_nparts(c)   ((c)->parts.n / sizeof(llm_part_t))
 #define llm_chat_tools(c)    ((llm_tool_t *) (void *) (c)->tools.p)

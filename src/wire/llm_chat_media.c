@@ -24,7 +24,8 @@ llm_chat_media(const llm_part_t *part)
     size_t       i;
     llm_slice_t  media;
 
-    /* without parameters, and without what would end it in a data URL */
+    /* without parameters, and without what would end it in a data URL, of
+     * which only the beginning is looked at */
 
     media = part->media;
 
@@ -34,7 +35,7 @@ llm_chat_media(const llm_part_t *part)
         }
     }
 
-    if (media.n != 0) {
+    if (media.n != 0 && media.n <= LLM_CHAT_MEDIA) {
         return media;
     }
 

@@ -336,6 +336,32 @@ test_data_url(void **state)
 }
 
 
+/* A media type that no data URL could hold is none: told by the data. */
+static void
+test_media_long(void **state)
+{
+    llm_u8       long_one[201];
+    llm_part_t   part;
+    llm_slice_t  media;
+
+    (void) state;
+
+    memset(&part, 0, sizeof(llm_part_t));
+    memset(long_one, 'a', sizeof(long_one));
+
+    part.type = LLM_PART_IMAGE;
+    part.data = llm_slice("R0lGOD");
+    part.media = (llm_slice_t) { long_one, 200, 1 };
+    media = llm_chat_media(&part);
+    assert_int_equal(media.n, 200);
+
+    part.media.n = 201;
+    media = llm_chat_media(&part);
+    assert_int_equal(media.n, sizeof("image/gif") - 1);
+    assert_memory_equal(media.p, "image/gif", media.n);
+}
+
+
 /* A comma far away is not looked for. */
 static void
 test_data_url_long(void **state)
@@ -440,6 +466,7 @@ main(void)
         cmocka_unit_test(test_read_stops),
         cmocka_unit_test(test_data_url),
         cmocka_unit_test(test_data_url_long),
+        cmocka_unit_test(test_media_long),
         cmocka_unit_test(test_efforts),
         cmocka_unit_test(test_budgets)
     };
