@@ -177,6 +177,34 @@ subtest "Gemini's ?key=" => sub {
 };
 
 
+subtest 'a token of OAuth' => sub {
+    my $token = { Authorization => 'Bearer token-1' };
+    my %own = (
+        anthropic => [ '/v1/messages', "{\"model\":\"m\",\"max_tokens\":9,$HI}",
+            'x-api-key' ],
+        gemini => [ '/v1beta/models/m:generateContent',
+            '{"contents":[{"parts":[{"text":"hi"}]}]}', 'x-goog-api-key' ],
+    );
+
+    for my $name (sort keys %own) {
+        my ($path, $body, $key) = @{ $own{$name} };
+        my (undef, $q) = ask("/to/$name$path", $body, $token);
+
+        is($q->{headers}{authorization}, 'Bearer token-1',
+            "$name: stays where its own client put it");
+        is($q->{headers}{$key}, undef, "$name: and is no key");
+
+        (undef, $q) = ask("/to/$name$path", $body,
+            { %$token, $key => 'key-1' });
+        is($q->{headers}{$key}, 'key-1', "$name: a key beside it goes on");
+        is($q->{headers}{authorization}, undef, "$name: then alone");
+
+        (undef, $q) = ask("/key/$name$path", $body, $token);
+        is($q->{headers}{authorization}, undef,
+            "$name: not where the location has a key");
+    }
+};
+
 subtest "the model in Gemini's path" => sub {
     my %path = (
         '/path/args/' => '/v1beta/models/m:streamGenerateContent'
