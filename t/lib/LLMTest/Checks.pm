@@ -10,12 +10,14 @@ use warnings;
 use File::Find ();
 
 # how many offending lines are shown
-use constant SHOWN => 20;
+use constant SHOWN => 40;
 
-# what memcheck and the sanitizers print
+# what memcheck and the sanitizers print; memcheck's stacks come with findings
+# only
 my $FINDING = qr/
     ERROR\ SUMMARY:\ [1-9] | \bInvalid\ (?:read|write|free)\b
     | Conditional\ jump\ or\ move\ depends\ on | Mismatched\ free
+    | definitely\ lost\ in\ loss | ^==\d+==\s+(?:at|by)\ 0x
     | SUMMARY:\ \w*Sanitizer | ERROR:\ \w*Sanitizer | runtime\ error:
 /x;
 
