@@ -15,6 +15,9 @@
       offsetof(ngx_llm_stream_loc_conf_t, field), post }
 
 
+static ngx_int_t ngx_llm_stream_init(ngx_conf_t *cf);
+
+
 static ngx_command_t  ngx_llm_stream_commands[] = {
 
     ngx_llm_stream_directive("",
@@ -35,6 +38,16 @@ static ngx_command_t  ngx_llm_stream_commands[] = {
 
     ngx_llm_stream_directive("_api_key", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
       ngx_llm_stream_set_api_key, api_key, NULL),
+
+    ngx_llm_stream_directive("_auth", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_llm_stream_set_auth, auth_name, NULL),
+
+    { ngx_string("llm_stream_auth_provider"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_llm_stream_auth_block,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
 
     ngx_llm_stream_directive("_set_header",
       NGX_LLM_STREAM_ANY|NGX_CONF_TAKE2,
@@ -175,9 +188,9 @@ static ngx_command_t  ngx_llm_stream_commands[] = {
 
 static ngx_http_module_t  ngx_llm_stream_module_ctx = {
     ngx_llm_stream_add_variables,          /* preconfiguration */
-    ngx_llm_stream_error_init,             /* postconfiguration */
+    ngx_llm_stream_init,                   /* postconfiguration */
 
-    NULL,                                  /* create main configuration */
+    ngx_llm_stream_create_main_conf,       /* create main configuration */
     NULL,                                  /* init main configuration */
 
     NULL,                                  /* create server configuration */
@@ -202,3 +215,16 @@ ngx_module_t  ngx_llm_stream_module = {
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
+
+
+/* The whole of "http" was read, and all levels merged. */
+
+static ngx_int_t
+ngx_llm_stream_init(ngx_conf_t *cf)
+{
+    if (ngx_llm_stream_auth_finish(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_llm_stream_error_init(cf);
+}

@@ -91,6 +91,12 @@ while ($module_c =~ /ngx_llm_stream_directive\("(\w*)",\s*([A-Z_0-9|]+)/g) {
         : 'location, if in location, limit_except';
 }
 
+while ($module_c =~ /ngx_string\("(llm_stream\w+)"\),\s*
+                     NGX_HTTP_MAIN_CONF\|NGX_CONF_BLOCK/gx)
+{
+    $code{$1} = 'http';
+}
+
 my %entry = $directives =~ /^## (llm_stream\w*)\n(.*?)(?=^## |\z)/msg;
 
 
@@ -103,7 +109,8 @@ subtest 'directives' => sub {
         my ($syntax, $default, $context) = ($entry{$name} // '')
             =~ /^```\nSyntax:  (.*)\nDefault: (.*)\nContext: (.*)\n```\n/m;
 
-        like($syntax // '', qr/^$name .*;$/, "$name: syntax");
+        like($syntax // '', qr/^$name .*(?:;|\{ \.\.\. \})$/,
+            "$name: syntax");
         like($default // '', qr/^(?:$name \S.*;|[^;]+)$/, "$name: default");
         is($context, $code{$name}, "$name: context");
         like($contents, qr/\(#$name\)/, "$name: in the overview");
@@ -319,7 +326,7 @@ sub faked {
     my $dir = $t->dir;
     my %group = map { $_ => 1 } $text =~ /^\s*upstream (\S+) \{/mg;
 
-    $text =~ s{file:/[^\s;]+}{file:$dir/key}g;
+    $text =~ s{(?:file:/|env:)[^\s;]+}{file:$dir/key}g;
     $text =~ s{^(\s*include )[^\s;]+}{$1$dir/include.conf}mg;
     $text =~ s{(_certificate\s+)/[^\s;]+}{$1$cert}g;
     $text =~ s{(_certificate_key\s+)/[^\s;]+}{$1$key}g;
@@ -342,7 +349,7 @@ sub passes {
     my (%part, @all);
 
     $where{$_} = 'http' for qw(map upstream log_format limit_conn_zone
-        limit_req_zone server);
+        limit_req_zone llm_stream_auth_provider server);
     $where{$_} = 'server' for qw(location listen server_name);
 
     for my $statement (statements(faked($text))) {

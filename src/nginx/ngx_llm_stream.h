@@ -7,6 +7,7 @@
  *   client    which dialect the client speaks
  *   request   what the client asks
  *   plan      what the provider is asked instead
+ *   sign_in   requests that wait for a token (auth, fetch: its own header)
  *   send      the bytes of that request
  *   url, ssl  where to
  *   upstream  nginx's callbacks, and the one place that sees the end of the
@@ -68,6 +69,13 @@ typedef struct {
 } ngx_llm_stream_set_header_t;
 
 
+typedef struct ngx_llm_stream_auth_s  ngx_llm_stream_auth_t;
+
+typedef struct {
+    ngx_array_t                *auths;      /* ngx_llm_stream_auth_t * */
+} ngx_llm_stream_main_conf_t;
+
+
 typedef struct {
     /*
      * Three static copies that differ in what nginx's core may retry; see
@@ -92,6 +100,8 @@ typedef struct {
     ngx_http_complex_value_t   *model;
     ngx_http_complex_value_t   *prompt;
     ngx_http_complex_value_t   *api_key;
+    ngx_str_t                   auth_name;  /* empty: off */
+    ngx_llm_stream_auth_t      *auth;
     ngx_array_t                *params;     /* ngx_llm_stream_param_t */
     ngx_array_t                *headers;    /* ngx_llm_stream_set_header_t */
 
@@ -211,6 +221,9 @@ typedef struct {
     llm_chat_t                  chat;
     llm_chat_writer_t           writer;         /* its rope: the body */
     ngx_chain_t                *request_bufs;
+    ngx_str_t                   token;          /* of llm_stream_auth */
+    ngx_uint_t                  token_number;
+    ngx_queue_t                 wait;           /* while waiting */
     llm_alloc_t                 alloc;
 
     /* the sink */
@@ -248,6 +261,9 @@ typedef struct {
     unsigned                    edited:1;       /* plan */
     unsigned                    translated:1;   /* chat */
     unsigned                    body_read:1;
+    unsigned                    waiting:1;      /* for a token */
+    unsigned                    renewed:1;      /* the token was refused */
+    unsigned                    rebuild:1;      /* send another request */
     unsigned                    keepalive:1;    /* of the client, before an
                                                    error page took it */
 } ngx_llm_stream_ctx_t;
@@ -259,6 +275,7 @@ extern ngx_module_t  ngx_llm_stream_module;
 /* handler */
 ngx_int_t ngx_llm_stream_handler(ngx_http_request_t *r);
 ngx_llm_stream_ctx_t *ngx_llm_stream_create_ctx(ngx_http_request_t *r);
+void ngx_llm_stream_go(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc);
 
 /* client: which dialect it speaks */
 void ngx_llm_stream_guess_client(ngx_llm_stream_ctx_t *ctx);
@@ -279,6 +296,12 @@ ngx_int_t ngx_llm_stream_check_model(ngx_llm_stream_ctx_t *ctx,
 ngx_int_t ngx_llm_stream_eval_model(ngx_llm_stream_ctx_t *ctx);
 ngx_int_t ngx_llm_stream_plan_request(ngx_llm_stream_ctx_t *ctx);
 
+/* sign_in: a token first */
+ngx_int_t ngx_llm_stream_sign_in(ngx_llm_stream_ctx_t *ctx);
+ngx_int_t ngx_llm_stream_sign_in_again(ngx_llm_stream_ctx_t *ctx,
+    ngx_uint_t status);
+void ngx_llm_stream_wait_no_more(ngx_llm_stream_ctx_t *ctx);
+
 /* send: the bytes of the request */
 ngx_int_t ngx_llm_stream_build_request(ngx_llm_stream_ctx_t *ctx);
 
@@ -286,6 +309,9 @@ ngx_int_t ngx_llm_stream_build_request(ngx_llm_stream_ctx_t *ctx);
 char *ngx_llm_stream_url(ngx_conf_t *cf, ngx_llm_stream_loc_conf_t *llcf,
     ngx_str_t *url);
 ngx_int_t ngx_llm_stream_eval_url(ngx_llm_stream_ctx_t *ctx);
+ngx_int_t ngx_llm_stream_schema(ngx_str_t *url, size_t *add,
+    in_port_t *port, ngx_uint_t *ssl);
+void ngx_llm_stream_url_host(ngx_url_t *u, ngx_str_t *host);
 
 /* upstream */
 void ngx_llm_stream_init_upstream(ngx_llm_stream_ctx_t *ctx);
@@ -311,9 +337,10 @@ void ngx_llm_stream_out_init(ngx_llm_stream_ctx_t *ctx);
 void ngx_llm_stream_out_begin(ngx_llm_stream_ctx_t *ctx);
 ngx_int_t ngx_llm_stream_out_end(ngx_llm_stream_ctx_t *ctx);
 llm_rc_t ngx_llm_stream_out_pass(void *data, const llm_u8 *p, size_t n);
+void ngx_llm_stream_out_comment(ngx_llm_stream_ctx_t *ctx, const char *line);
 void ngx_llm_stream_out_drop(ngx_llm_stream_ctx_t *ctx);
 
-/* Whether a comment can go between the events of the answer. */
+/* Whether something that says nothing can go between its events. */
 #define ngx_llm_stream_comments(ctx)                                        \
     ((ctx)->stream && !(ctx)->array                                         \
      && (ctx)->client->framing == LLM_FRAMING_SSE)
@@ -350,11 +377,27 @@ ngx_int_t ngx_llm_stream_merge_ssl(ngx_conf_t *cf,
     ngx_llm_stream_loc_conf_t *prev, ngx_llm_stream_loc_conf_t *conf);
 ngx_int_t ngx_llm_stream_set_ssl(ngx_conf_t *cf,
     ngx_llm_stream_loc_conf_t *conf);
+ngx_int_t ngx_llm_stream_ssl_trust(ngx_conf_t *cf, ngx_ssl_t *ssl,
+    ngx_str_t *file, ngx_uint_t depth);
 ngx_uint_t ngx_llm_stream_ssl_fits(ngx_llm_stream_ctx_t *ctx);
 char *ngx_llm_stream_ssl_password_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 extern ngx_conf_bitmask_t  ngx_llm_stream_ssl_protocols[];
 extern ngx_conf_post_t  ngx_llm_stream_ssl_conf_command_post;
+
+/* secret: what only the master reads */
+ngx_int_t ngx_llm_stream_secret(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_str_t *secret);
+
+/* auth_conf */
+void *ngx_llm_stream_create_main_conf(ngx_conf_t *cf);
+char *ngx_llm_stream_auth_block(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_llm_stream_set_auth(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_llm_stream_auth_finish(ngx_conf_t *cf);
+char *ngx_llm_stream_merge_key(ngx_conf_t *cf,
+    ngx_llm_stream_loc_conf_t *prev, ngx_llm_stream_loc_conf_t *conf);
 
 /* conf */
 void *ngx_llm_stream_create_loc_conf(ngx_conf_t *cf);

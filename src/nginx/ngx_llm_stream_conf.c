@@ -18,8 +18,6 @@ static void ngx_llm_stream_merge_times(ngx_llm_stream_loc_conf_t *prev,
     ngx_llm_stream_loc_conf_t *conf);
 static char *ngx_llm_stream_check_buffer_size(ngx_conf_t *cf, void *post,
     void *data);
-static char *ngx_llm_stream_read_key(ngx_conf_t *cf, ngx_str_t *path,
-    ngx_str_t *key);
 static char *ngx_llm_stream_check_key(ngx_str_t *key);
 
 
@@ -98,9 +96,10 @@ ngx_llm_stream_create_loc_conf(ngx_conf_t *cf)
     /*
      * set by ngx_pcalloc():
      *
-     *     conf->provider, .dialect, .client, .url = NULL;
+     *     conf->provider, .dialect, .client, .url, .auth = NULL;
      *     conf->ssl, .next, .ssl_protocols = 0;
-     *     conf->ssl_ciphers, .ssl_trusted_certificate, .ssl_crl = { 0, NULL };
+     *     conf->auth_name, .ssl_ciphers, .ssl_trusted_certificate,
+     *     .ssl_crl = { 0, NULL };
      *     conf->upstream.limit_rate, .pass_trailers, .pass_early_hints,
      *     .socket_rcvbuf, .socket_sndbuf, .ssl_certificate_cache = 0;
      */
@@ -136,7 +135,6 @@ ngx_llm_stream_create_loc_conf(ngx_conf_t *cf)
     conf->intercept_errors = NGX_CONF_UNSET;
 
     /* the hardcoded values */
-
     conf->upstream.buffering = 0;
     conf->upstream.change_buffering = 0;
     conf->upstream.request_buffering = 1;
@@ -162,11 +160,15 @@ ngx_llm_stream_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return rv;
     }
 
+    rv = ngx_llm_stream_merge_key(cf, prev, conf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
     ngx_llm_stream_merge_times(prev, conf);
 
     ngx_conf_merge_ptr_value(conf->model, prev->model, NULL);
     ngx_conf_merge_ptr_value(conf->prompt, prev->prompt, NULL);
-    ngx_conf_merge_ptr_value(conf->api_key, prev->api_key, NULL);
     ngx_conf_merge_ptr_value(conf->params, prev->params, NULL);
     ngx_conf_merge_ptr_value(conf->headers, prev->headers, NULL);
 
@@ -376,8 +378,8 @@ ngx_llm_stream_set_api_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_llm_stream_loc_conf_t *llcf = conf;
 
-    char       *rv, *env;
-    ngx_str_t  *value, name, key;
+    ngx_int_t   rc;
+    ngx_str_t  *value, key;
 
     if (llcf->api_key != NGX_CONF_UNSET_PTR) {
         return "is duplicate";
@@ -395,36 +397,18 @@ ngx_llm_stream_set_api_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    if (ngx_strncmp(value[1].data, "file:", 5) == 0) {
-        name.data = value[1].data + 5;
-        name.len = value[1].len - 5;
+    rc = ngx_llm_stream_secret(cf, &value[1], &key);
 
-        rv = ngx_llm_stream_read_key(cf, &name, &key);
-        if (rv != NGX_CONF_OK) {
-            return rv;
+    if (rc == NGX_ERROR) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
+
+        if (ngx_http_script_variables_count(&value[1])) {
+            return ngx_llm_stream_compile(cf, &value[1], llcf->api_key);
         }
 
-    } else if (ngx_strncmp(value[1].data, "env:", 4) == 0) {
-        env = getenv((char *) value[1].data + 4);
-        if (env == NULL) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "environment variable \"%s\" is not set",
-                               value[1].data + 4);
-            return NGX_CONF_ERROR;
-        }
-
-        key.len = ngx_strlen(env);
-        key.data = ngx_pnalloc(cf->pool, key.len + 1);
-        if (key.data == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        ngx_memcpy(key.data, env, key.len + 1);
-
-    } else if (ngx_http_script_variables_count(&value[1])) {
-        return ngx_llm_stream_compile(cf, &value[1], llcf->api_key);
-
-    } else {
         key = value[1];
     }
 
@@ -433,59 +417,6 @@ ngx_llm_stream_set_api_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     llcf->api_key->value = key;
 
     return ngx_llm_stream_check_key(&key);
-}
-
-
-static char *
-ngx_llm_stream_read_key(ngx_conf_t *cf, ngx_str_t *path, ngx_str_t *key)
-{
-    u_char      buf[4096];
-    ssize_t     n;
-    ngx_fd_t    fd;
-
-    if (ngx_conf_full_name(cf->cycle, path, 1) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    fd = ngx_open_file(path->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-    if (fd == NGX_INVALID_FILE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_open_file_n " \"%V\" failed", path);
-        return NGX_CONF_ERROR;
-    }
-
-    n = ngx_read_fd(fd, buf, sizeof(buf));
-
-    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
-        ngx_conf_log_error(NGX_LOG_ALERT, cf, ngx_errno,
-                           ngx_close_file_n " \"%V\" failed", path);
-    }
-
-    if (n < 0) {
-        ngx_conf_log_error(NGX_LOG_CRIT, cf, ngx_errno,
-                           ngx_read_fd_n " \"%V\" failed", path);
-        return NGX_CONF_ERROR;
-    }
-
-    if (n == sizeof(buf)) {
-        return "has a key file that is too large";
-    }
-
-    while (n && (buf[n - 1] == LF || buf[n - 1] == CR || buf[n - 1] == ' ')) {
-        n--;
-    }
-
-    key->len = n;
-    key->data = ngx_pnalloc(cf->pool, n + 1);
-    if (key->data == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_memcpy(key->data, buf, n);
-    key->data[n] = '\0';
-    ngx_explicit_memzero(buf, sizeof(buf));
-
-    return NGX_CONF_OK;
 }
 
 

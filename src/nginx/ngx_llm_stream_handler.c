@@ -148,12 +148,32 @@ ngx_llm_stream_start(ngx_http_request_t *r)
 
     rc = ngx_llm_stream_prepare(ctx);
 
+    if (rc == NGX_OK) {
+        rc = ngx_llm_stream_sign_in(ctx);
+    }
+
+    if (rc != NGX_AGAIN) {
+        ngx_llm_stream_go(ctx, rc);
+    }
+}
+
+
+/* Asks the provider if rc is NGX_OK; else it is the status of the answer.
+ * The request may be finalized when it returns. */
+
+void
+ngx_llm_stream_go(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc)
+{
+    if (rc == NGX_OK) {
+        rc = ngx_llm_stream_build_request(ctx);
+    }
+
     if (rc != NGX_OK) {
-        ngx_http_finalize_request(r, rc);
+        ngx_http_finalize_request(ctx->request, rc);
         return;
     }
 
-    ngx_http_upstream_init(r);
+    ngx_http_upstream_init(ctx->request);
 }
 
 
@@ -186,12 +206,7 @@ ngx_llm_stream_prepare(ngx_llm_stream_ctx_t *ctx)
         return rc;
     }
 
-    rc = ngx_llm_stream_plan_request(ctx);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    return ngx_llm_stream_build_request(ctx);
+    return ngx_llm_stream_plan_request(ctx);
 }
 
 
@@ -235,6 +250,7 @@ ngx_llm_stream_cleanup(void *data)
     ngx_llm_stream_ctx_t  *ctx = data;
 
     ngx_llm_stream_timer_stop(ctx);
+    ngx_llm_stream_wait_no_more(ctx);
 
     if (ctx->a.flow_live) {
         llm_flow_free(&ctx->a.flow);

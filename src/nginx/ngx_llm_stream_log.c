@@ -55,7 +55,10 @@ ngx_llm_stream_finish(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc)
 
     level = NGX_LOG_ERR;
 
-    if (ctx->fault == LLM_FAULT_CLIENT_ABORT) {
+    if (ctx->fault == LLM_FAULT_CLIENT_ABORT
+        || ctx->fault == LLM_FAULT_AUTH)
+    {
+        /* a failed sign-in has its own line, not one for each request */
         level = NGX_LOG_INFO;
 
     } else if (ctx->a.error_status && ctx->a.error_status < 500) {

@@ -5,7 +5,7 @@
  * Once it is open a failure is an error event in the client's dialect.
  */
 
-#include "ngx_llm_stream.h"
+#include "ngx_llm_stream_auth.h"
 
 
 #define NGX_LLM_STREAM_DRAIN       65536    /* bytes read after the end */
@@ -53,6 +53,10 @@ ngx_llm_stream_response(ngx_llm_stream_ctx_t *ctx)
         return ngx_llm_stream_error_response(ctx);
     }
 
+    if (ctx->conf->auth) {
+        ngx_llm_stream_auth_accepted(ctx->conf->auth, ctx->token_number);
+    }
+
     answer = 0;
     framing = ctx->conf->dialect->framing;
     ctx->a.fault = ngx_llm_stream_classify(ctx, &answer, &framing);
@@ -77,6 +81,7 @@ ngx_llm_stream_response(ngx_llm_stream_ctx_t *ctx)
 static ngx_int_t
 ngx_llm_stream_error_response(ngx_llm_stream_ctx_t *ctx)
 {
+    ngx_int_t             rc;
     ngx_uint_t            status;
     ngx_http_upstream_t  *u;
 
@@ -84,6 +89,11 @@ ngx_llm_stream_error_response(ngx_llm_stream_ctx_t *ctx)
     status = ctx->a.status.code;
 
     ctx->a.error_status = status;
+
+    rc = ngx_llm_stream_sign_in_again(ctx, status);
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
 
     if (ngx_llm_stream_retry_status(ctx, status)) {
         return NGX_HTTP_UPSTREAM_INVALID_HEADER;
@@ -388,7 +398,7 @@ ngx_llm_stream_stream_header(ngx_llm_stream_ctx_t *ctx)
         && ngx_llm_stream_comments(ctx))
     {
         ngx_llm_stream_out_begin(ctx);
-        llm_out_lit(&ctx->out, ": open\n");
+        ngx_llm_stream_out_comment(ctx, ": open\n");
         return ngx_llm_stream_out_end(ctx);
     }
 

@@ -20,6 +20,8 @@ static ngx_int_t ngx_llm_stream_required_line(ngx_llm_stream_ctx_t *ctx,
     ngx_array_t *lines);
 static ngx_int_t ngx_llm_stream_key_line(ngx_llm_stream_ctx_t *ctx,
     ngx_array_t *lines);
+static ngx_int_t ngx_llm_stream_token_line(ngx_llm_stream_ctx_t *ctx,
+    ngx_array_t *lines);
 static ngx_uint_t ngx_llm_stream_sets_key(ngx_llm_stream_ctx_t *ctx);
 static void ngx_llm_stream_client_key(ngx_llm_stream_ctx_t *ctx,
     ngx_str_t *key);
@@ -200,6 +202,10 @@ ngx_llm_stream_key_line(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
 
     to = ctx->conf->provider;
 
+    if (ctx->conf->auth) {
+        return ngx_llm_stream_token_line(ctx, lines);
+    }
+
     if (ngx_llm_stream_is_set(ctx, (u_char *) to->auth_header.p,
                               to->auth_header.n))
     {
@@ -242,6 +248,34 @@ ngx_llm_stream_key_line(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
 
     return ngx_llm_stream_line(lines, to->auth_header.p, to->auth_header.n,
                                p, n);
+}
+
+
+/* The token of llm_stream_auth, in the header of all tokens. */
+
+static ngx_int_t
+ngx_llm_stream_token_line(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
+{
+    u_char  *p, *last;
+
+    ctx->key_ours = 1;
+
+    if (ngx_llm_stream_is_set(ctx, (u_char *) "Authorization",
+                              sizeof("Authorization") - 1))
+    {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(ctx->request->pool,
+                    sizeof("Bearer ") - 1 + ctx->token.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    last = ngx_sprintf(p, "Bearer %V", &ctx->token);
+
+    return ngx_llm_stream_line(lines, "Authorization",
+                               sizeof("Authorization") - 1, p, last - p);
 }
 
 

@@ -13,7 +13,7 @@ static ngx_int_t ngx_llm_stream_ssl_passwords(ngx_conf_t *cf,
     ngx_llm_stream_loc_conf_t *conf);
 static ngx_int_t ngx_llm_stream_ssl_certificate(ngx_conf_t *cf,
     ngx_llm_stream_loc_conf_t *conf);
-static ngx_int_t ngx_llm_stream_ssl_trust(ngx_conf_t *cf,
+static ngx_int_t ngx_llm_stream_ssl_verification(ngx_conf_t *cf,
     ngx_llm_stream_loc_conf_t *conf);
 static ngx_uint_t ngx_llm_stream_ssl_inherits(ngx_llm_stream_loc_conf_t *conf);
 
@@ -165,7 +165,7 @@ ngx_llm_stream_set_ssl(ngx_conf_t *cf, ngx_llm_stream_loc_conf_t *conf)
 
     if (ngx_ssl_ciphers(cf, ssl, &conf->ssl_ciphers, 0) != NGX_OK
         || ngx_llm_stream_ssl_certificate(cf, conf) != NGX_OK
-        || ngx_llm_stream_ssl_trust(cf, conf) != NGX_OK
+        || ngx_llm_stream_ssl_verification(cf, conf) != NGX_OK
         || ngx_ssl_client_session_cache(cf, ssl,
                                         conf->upstream.ssl_session_reuse)
            != NGX_OK)
@@ -232,33 +232,44 @@ ngx_llm_stream_ssl_certificate(ngx_conf_t *cf,
 
 
 static ngx_int_t
-ngx_llm_stream_ssl_trust(ngx_conf_t *cf, ngx_llm_stream_loc_conf_t *conf)
+ngx_llm_stream_ssl_verification(ngx_conf_t *cf,
+    ngx_llm_stream_loc_conf_t *conf)
 {
     if (!conf->upstream.ssl_verify) {
         return NGX_OK;
     }
 
-    if (conf->ssl_trusted_certificate.len) {
-        if (ngx_ssl_trusted_certificate(cf, conf->upstream.ssl,
-                                        &conf->ssl_trusted_certificate,
-                                        conf->ssl_verify_depth)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-    } else {
-        SSL_CTX_set_verify_depth(conf->upstream.ssl->ctx,
-                                 conf->ssl_verify_depth);
-
-        if (SSL_CTX_set_default_verify_paths(conf->upstream.ssl->ctx) == 0) {
-            ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
-                          "SSL_CTX_set_default_verify_paths() failed");
-            return NGX_ERROR;
-        }
+    if (ngx_llm_stream_ssl_trust(cf, conf->upstream.ssl,
+                                 &conf->ssl_trusted_certificate,
+                                 conf->ssl_verify_depth)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     return ngx_ssl_crl(cf, conf->upstream.ssl, &conf->ssl_crl);
+}
+
+
+/* Whom to believe: the file's certificates, or the system's without one. */
+
+ngx_int_t
+ngx_llm_stream_ssl_trust(ngx_conf_t *cf, ngx_ssl_t *ssl, ngx_str_t *file,
+    ngx_uint_t depth)
+{
+    if (file->len) {
+        return ngx_ssl_trusted_certificate(cf, ssl, file, depth);
+    }
+
+    SSL_CTX_set_verify_depth(ssl->ctx, depth);
+
+    if (SSL_CTX_set_default_verify_paths(ssl->ctx) == 0) {
+        ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
+                      "SSL_CTX_set_default_verify_paths() failed");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 

@@ -98,6 +98,16 @@ ngx_llm_stream_reinit_request(ngx_http_request_t *r)
     u->process_header = ngx_llm_stream_process_status_line;
     r->state = 0;
 
+    if (ctx->rebuild) {
+        ctx->rebuild = 0;
+
+        if (ngx_llm_stream_build_request(ctx) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        u->request_bufs = ctx->request_bufs;
+    }
+
     return NGX_OK;
 }
 
@@ -129,6 +139,7 @@ ngx_llm_stream_finalize_request(ngx_http_request_t *r, ngx_int_t rc)
     ctx = u->input_filter_ctx;
 
     ngx_llm_stream_timer_stop(ctx);
+    ngx_llm_stream_wait_no_more(ctx);
 
     if (ctx->a.recv && u->peer.connection) {
         u->peer.connection->recv = ctx->a.recv;
@@ -217,6 +228,11 @@ ngx_llm_stream_recv(ngx_connection_t *c, u_char *buf, size_t size)
 
     r = c->data;
     ctx = r->upstream->input_filter_ctx;
+
+    if (ctx->waiting) {
+        /* for a token: the rest of a refusal, its end too, is of no use */
+        return NGX_AGAIN;
+    }
 
     if (ctx->a.wake == ngx_llm_stream_wake_none) {
 

@@ -9,9 +9,6 @@
 
 static ngx_int_t ngx_llm_stream_eval_variables(ngx_llm_stream_ctx_t *ctx,
     ngx_str_t *uri);
-static ngx_int_t ngx_llm_stream_schema(ngx_str_t *url, size_t *add,
-    in_port_t *port, ngx_uint_t *ssl);
-static void ngx_llm_stream_host(ngx_url_t *u, ngx_str_t *host);
 static ngx_int_t ngx_llm_stream_own_path(ngx_llm_stream_ctx_t *ctx,
     ngx_str_t *args);
 static ngx_uint_t ngx_llm_stream_climbs(ngx_str_t *model);
@@ -57,7 +54,7 @@ ngx_llm_stream_url(ngx_conf_t *cf, ngx_llm_stream_loc_conf_t *llcf,
     llcf->schema.len = add;
     llcf->schema.data = url->data;
     llcf->uri = u.uri;
-    ngx_llm_stream_host(&u, &llcf->host);
+    ngx_llm_stream_url_host(&u, &llcf->host);
 
     return NGX_CONF_OK;
 }
@@ -133,13 +130,15 @@ ngx_llm_stream_eval_variables(ngx_llm_stream_ctx_t *ctx, ngx_str_t *uri)
     r->upstream->ssl = ssl;
 
     *uri = u.uri;
-    ngx_llm_stream_host(&u, &ctx->host);
+    ngx_llm_stream_url_host(&u, &ctx->host);
 
     return ngx_llm_stream_resolved(ctx, &u, port);
 }
 
 
-static ngx_int_t
+/* http:// or https://: the length of it, the port it stands for. */
+
+ngx_int_t
 ngx_llm_stream_schema(ngx_str_t *url, size_t *add, in_port_t *port,
     ngx_uint_t *ssl)
 {
@@ -167,8 +166,8 @@ ngx_llm_stream_schema(ngx_str_t *url, size_t *add, in_port_t *port,
 
 /* Of the Host header: host and port as written; a socket has no name. */
 
-static void
-ngx_llm_stream_host(ngx_url_t *u, ngx_str_t *host)
+void
+ngx_llm_stream_url_host(ngx_url_t *u, ngx_str_t *host)
 {
     if (u->family == AF_UNIX) {
         ngx_str_set(host, "localhost");

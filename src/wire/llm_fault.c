@@ -46,6 +46,10 @@ static const llm_fault_info_t  llm_faults[LLM_FAULT_MAX] = {
         "not sent.",
         "server_error", "unreachable", 502),
 
+    [LLM_FAULT_AUTH] = llm_fault_row("upstream_auth",
+        "The proxy could not sign in to the provider.",
+        "server_error", "unreachable", 502),
+
     [LLM_FAULT_RESET] = llm_fault_row("upstream_reset",
         "The provider broke the connection before the answer was finished.",
         "server_error", "truncated", 502),

@@ -21,6 +21,7 @@ typedef enum {
     LLM_FAULT_UNAVAILABLE,          /* upstream_unavailable, 503 */
     LLM_FAULT_TLS,                  /* upstream_tls, 502 */
     LLM_FAULT_TLS_VERIFY,           /* upstream_tls_verify, 502 */
+    LLM_FAULT_AUTH,                 /* upstream_auth, 502 */
 
     /* it broke its promise */
     LLM_FAULT_RESET,                /* upstream_reset, 502 */

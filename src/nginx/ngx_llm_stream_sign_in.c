@@ -1,0 +1,312 @@
+/*
+ * The requests that wait for a token: before the provider is asked, and once
+ * more when it refused the token.  A request waits without a connection to
+ * the provider, or with one that is read no more; it is continued from the
+ * event loop, never from inside the fetch.
+ */
+
+#include "ngx_llm_stream_auth.h"
+
+
+static ngx_int_t ngx_llm_stream_wait(ngx_llm_stream_ctx_t *ctx,
+    ngx_uint_t stale);
+static ngx_int_t ngx_llm_stream_wait_client(ngx_llm_stream_ctx_t *ctx);
+static void ngx_llm_stream_resume(ngx_http_request_t *r);
+static ngx_int_t ngx_llm_stream_process_renewal(ngx_http_request_t *r);
+static ngx_int_t ngx_llm_stream_repeat(ngx_llm_stream_ctx_t *ctx);
+static ngx_int_t ngx_llm_stream_peers_again(ngx_llm_stream_ctx_t *ctx);
+
+
+/*
+ * Gets a token before the request is built.  NGX_OK: it is there, or none is
+ * needed; NGX_AGAIN: the request goes on later, in ngx_llm_stream_go(); else
+ * a status.
+ */
+
+ngx_int_t
+ngx_llm_stream_sign_in(ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_int_t               rc;
+    ngx_llm_stream_auth_t  *auth;
+
+    auth = ctx->conf->auth;
+
+    if (auth == NULL) {
+        return NGX_OK;
+    }
+
+    rc = ngx_llm_stream_auth_get(auth, ctx->request, &ctx->token,
+                                 &ctx->token_number);
+
+    if (rc == NGX_AGAIN) {
+        return ngx_llm_stream_wait_client(ctx);
+    }
+
+    if (rc == NGX_DECLINED) {
+        ctx->fault = LLM_FAULT_AUTH;
+        return NGX_HTTP_BAD_GATEWAY;
+    }
+
+    return rc == NGX_OK ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+/* Waits while there is no connection but the client's, whose end must be
+ * noticed. */
+
+static ngx_int_t
+ngx_llm_stream_wait_client(ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->read_event_handler = ctx->conf->upstream.ignore_client_abort
+                            ? ngx_http_block_reading : ngx_http_test_reading;
+    r->write_event_handler = ngx_llm_stream_resume;
+
+    /* what the log says if this is where it ends */
+
+    ctx->fault = LLM_FAULT_CLIENT_ABORT;
+
+    return ngx_llm_stream_wait(ctx, 0);
+}
+
+
+static ngx_int_t
+ngx_llm_stream_wait(ngx_llm_stream_ctx_t *ctx, ngx_uint_t stale)
+{
+    ctx->waiting = 1;
+    ngx_queue_insert_tail(&ctx->conf->auth->waiting, &ctx->wait);
+
+    ngx_llm_stream_auth_want(ctx->conf->auth, stale);
+
+    return NGX_AGAIN;
+}
+
+
+/* Also when the request is destroyed. */
+
+void
+ngx_llm_stream_wait_no_more(ngx_llm_stream_ctx_t *ctx)
+{
+    if (ctx->waiting) {
+        ctx->waiting = 0;
+        ngx_queue_remove(&ctx->wait);
+    }
+}
+
+
+void
+ngx_llm_stream_auth_wake(ngx_llm_stream_auth_t *auth)
+{
+    ngx_event_t           *ev;
+    ngx_queue_t           *q;
+    ngx_llm_stream_ctx_t  *ctx;
+
+    while (!ngx_queue_empty(&auth->waiting)) {
+        q = ngx_queue_head(&auth->waiting);
+        ctx = ngx_queue_data(q, ngx_llm_stream_ctx_t, wait);
+
+        ngx_llm_stream_wait_no_more(ctx);
+
+        if (ctx->renewed) {
+            ctx->a.wake = ngx_llm_stream_wake_open;
+            ev = ctx->request->upstream->peer.connection->read;
+
+        } else {
+            ev = ctx->request->connection->write;
+        }
+
+        ngx_post_event(ev, &ngx_posted_events);
+    }
+}
+
+
+/*
+ * The request's write_event_handler while it waits: runs when it was woken,
+ * and whenever the client's socket can be written to.
+ */
+
+static void
+ngx_llm_stream_resume(ngx_http_request_t *r)
+{
+    ngx_int_t              rc;
+    ngx_llm_stream_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llm_stream_module);
+
+    if (ctx->waiting) {
+
+        if (ngx_handle_write_event(r->connection->write, 0) != NGX_OK) {
+            ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        }
+
+        return;
+    }
+
+    ctx->fault = LLM_FAULT_NONE;
+    rc = ngx_llm_stream_sign_in(ctx);
+
+    if (rc == NGX_AGAIN) {
+        return;
+    }
+
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    ngx_llm_stream_go(ctx, rc);
+}
+
+
+/*
+ * The provider's answer has this status.  NGX_DECLINED: it is none that a new
+ * token could change, or the second one; else as process_header's.
+ */
+
+ngx_int_t
+ngx_llm_stream_sign_in_again(ngx_llm_stream_ctx_t *ctx, ngx_uint_t status)
+{
+    ngx_int_t               rc;
+    ngx_http_upstream_t    *u;
+    ngx_llm_stream_auth_t  *auth;
+
+    auth = ctx->conf->auth;
+
+    if (auth == NULL || ctx->renewed
+        || (status != NGX_HTTP_UNAUTHORIZED && status != NGX_HTTP_FORBIDDEN))
+    {
+        return NGX_DECLINED;
+    }
+
+    rc = ngx_llm_stream_auth_refused(auth, ctx->token_number, status);
+
+    if (rc == NGX_DECLINED) {
+        return NGX_DECLINED;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
+                  "llm_stream auth \"%V\": upstream refused the token with "
+                  "status %ui", &auth->name, status);
+
+    ctx->renewed = 1;
+
+    if (rc == NGX_OK) {
+        return ngx_llm_stream_repeat(ctx);
+    }
+
+    u = ctx->request->upstream;
+    u->process_header = ngx_llm_stream_process_renewal;
+    u->buffer.pos = u->buffer.start;
+    u->buffer.last = u->buffer.start;
+
+    ngx_llm_stream_timer_stop(ctx);
+
+    return ngx_llm_stream_wait(ctx, ctx->token_number);
+}
+
+
+/*
+ * u->process_header while the refused request waits: runs once, when it was
+ * woken, because nothing of the connection is read until then.
+ */
+
+static ngx_int_t
+ngx_llm_stream_process_renewal(ngx_http_request_t *r)
+{
+    ngx_llm_stream_ctx_t  *ctx;
+
+    ctx = r->upstream->input_filter_ctx;
+
+    (void) ngx_llm_stream_woken(ctx);
+
+    return ngx_llm_stream_repeat(ctx);
+}
+
+
+/*
+ * Has the core send the request again, with another token.  Not to another
+ * peer: none did anything wrong, so all are there to be chosen from.
+ */
+
+static ngx_int_t
+ngx_llm_stream_repeat(ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_int_t             rc;
+    ngx_str_t             token;
+    ngx_uint_t            number;
+    ngx_http_upstream_t  *u;
+
+    u = ctx->request->upstream;
+
+    rc = ngx_llm_stream_auth_get(ctx->conf->auth, ctx->request, &token,
+                                 &number);
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc != NGX_OK || number == ctx->token_number) {
+        ctx->a.error_status = 0;
+        ctx->a.fault = LLM_FAULT_AUTH;
+        return NGX_HTTP_UPSTREAM_INVALID_HEADER;
+    }
+
+    ctx->token = token;
+    ctx->token_number = number;
+    ctx->rebuild = 1;
+
+    u->conf = &ctx->conf->upstream_resend;
+
+    return ngx_llm_stream_peers_again(ctx) == NGX_OK
+           ? NGX_HTTP_UPSTREAM_INVALID_HEADER : NGX_ERROR;
+}
+
+
+/*
+ * The balancer begins anew.  The addresses of a name that was resolved for
+ * this request are gone, but nothing is around their peers.
+ */
+
+static ngx_int_t
+ngx_llm_stream_peers_again(ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_uint_t                         bits;
+    ngx_http_upstream_t               *u;
+    ngx_http_upstream_rr_peer_data_t  *rrp;
+
+    u = ctx->request->upstream;
+
+    u->peer.free(&u->peer, u->peer.data, NGX_PEER_NEXT);
+    u->peer.sockaddr = NULL;
+
+    if (u->upstream) {
+        u->peer.data = NULL;
+
+        if (u->upstream->peer.init(ctx->request, u->upstream) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+    } else {
+        rrp = u->peer.data;
+        bits = 8 * sizeof(uintptr_t);
+
+        ngx_memzero(rrp->tried, (rrp->peers->number + bits - 1) / bits
+                                * sizeof(uintptr_t));
+        rrp->current = NULL;
+        u->peer.tries = rrp->peers->number;
+    }
+
+    u->peer.start_time = ngx_current_msec;
+
+    if (u->conf->next_upstream_tries
+        && u->peer.tries > u->conf->next_upstream_tries)
+    {
+        u->peer.tries = u->conf->next_upstream_tries;
+    }
+
+    return NGX_OK;
+}
