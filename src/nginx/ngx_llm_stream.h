@@ -101,6 +101,8 @@ typedef struct {
     ngx_http_complex_value_t   *prompt;
     ngx_http_complex_value_t   *api_key;
     ngx_str_t                   auth_name;  /* empty: off */
+    u_char                     *auth_file;
+    ngx_uint_t                  auth_line;
     ngx_llm_stream_auth_t      *auth;
     ngx_array_t                *params;     /* ngx_llm_stream_param_t */
     ngx_array_t                *headers;    /* ngx_llm_stream_set_header_t */
@@ -224,6 +226,7 @@ typedef struct {
     ngx_str_t                   token;          /* of llm_stream_auth */
     ngx_uint_t                  token_number;
     ngx_queue_t                 wait;           /* while waiting */
+    ngx_event_t                 resume;         /* posted, after that */
     llm_alloc_t                 alloc;
 
     /* the sink */
@@ -396,6 +399,7 @@ char *ngx_llm_stream_auth_block(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_llm_stream_set_auth(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 ngx_int_t ngx_llm_stream_auth_finish(ngx_conf_t *cf);
+char *ngx_llm_stream_key_or_auth(ngx_llm_stream_loc_conf_t *llcf);
 char *ngx_llm_stream_merge_key(ngx_conf_t *cf,
     ngx_llm_stream_loc_conf_t *prev, ngx_llm_stream_loc_conf_t *conf);
 

@@ -22,14 +22,14 @@ static ngx_llm_stream_auth_shared_t *ngx_llm_stream_auth_lock(
     ngx_llm_stream_auth_t *auth);
 static void ngx_llm_stream_auth_unlock(ngx_llm_stream_auth_t *auth);
 static ngx_uint_t ngx_llm_stream_auth_valid(ngx_llm_stream_auth_t *auth);
-static ngx_uint_t ngx_llm_stream_auth_barred(
-    ngx_llm_stream_auth_shared_t *sh);
+static ngx_uint_t ngx_llm_stream_auth_barred(ngx_llm_stream_auth_t *auth);
 static ngx_uint_t ngx_llm_stream_auth_leased(
     ngx_llm_stream_auth_shared_t *sh);
 static ngx_uint_t ngx_llm_stream_auth_take(ngx_llm_stream_auth_t *auth);
 static void ngx_llm_stream_auth_start(ngx_llm_stream_auth_t *auth);
 static void ngx_llm_stream_auth_keep(ngx_llm_stream_auth_t *auth,
     const llm_token_t *t);
+static ngx_uint_t ngx_llm_stream_auth_missed(ngx_llm_stream_auth_t *auth);
 static ngx_msec_t ngx_llm_stream_auth_backoff(ngx_uint_t n);
 static void ngx_llm_stream_auth_log(ngx_llm_stream_auth_t *auth,
     const char *why, ngx_uint_t first);
@@ -132,12 +132,19 @@ ngx_llm_stream_auth_valid(ngx_llm_stream_auth_t *auth)
 }
 
 
-/* The last attempts failed, and the time for the next one has not come. */
+/* The last attempts failed, and the time for the next one has not come.  Other
+ * secrets, after a reload, begin anew. */
 
 static ngx_uint_t
-ngx_llm_stream_auth_barred(ngx_llm_stream_auth_shared_t *sh)
+ngx_llm_stream_auth_barred(ngx_llm_stream_auth_t *auth)
 {
-    return sh->failures && ngx_llm_stream_auth_left(sh->retry) > 0;
+    ngx_llm_stream_auth_shared_t  *sh;
+
+    sh = auth->shared;
+
+    return sh->failures && ngx_llm_stream_auth_left(sh->retry) > 0
+           && ngx_memcmp(sh->tried, auth->mark, NGX_LLM_STREAM_AUTH_MARK)
+              == 0;
 }
 
 
@@ -152,48 +159,42 @@ ngx_llm_stream_auth_leased(ngx_llm_stream_auth_shared_t *sh)
 
 
 ngx_int_t
-ngx_llm_stream_auth_get(ngx_llm_stream_auth_t *auth, ngx_http_request_t *r,
-    ngx_str_t *token, ngx_uint_t *number)
+ngx_llm_stream_auth_get(ngx_llm_stream_auth_t *auth, ngx_str_t *token,
+    ngx_uint_t *number)
 {
     ngx_int_t                      rc;
     ngx_msec_t                     at;
     ngx_llm_stream_auth_shared_t  *sh;
 
-    token->data = ngx_pnalloc(r->pool, LLM_TOKEN_MAX);
-    if (token->data == NULL) {
-        return NGX_ERROR;
-    }
-
+    at = 0;
     sh = ngx_llm_stream_auth_lock(auth);
 
     if (ngx_llm_stream_auth_valid(auth)) {
-        ngx_memcpy(token->data, sh->token, sh->n);
+        ngx_memcpy(auth->token, sh->token, sh->n);
+        token->data = auth->token;
         token->len = sh->n;
         *number = sh->number;
 
         sh->used = 1;
-        at = ngx_llm_stream_auth_barred(sh) ? sh->retry : sh->renew;
+        at = ngx_llm_stream_auth_barred(auth) ? sh->retry : sh->renew;
         rc = NGX_OK;
 
+    } else if (ngx_llm_stream_auth_barred(auth)
+               && !ngx_llm_stream_auth_leased(sh))
+    {
+        rc = NGX_DECLINED;
+
     } else {
-        at = 0;
-        rc = ngx_llm_stream_auth_barred(sh)
-             && !ngx_llm_stream_auth_leased(sh) ? NGX_DECLINED : NGX_AGAIN;
+        rc = NGX_AGAIN;
     }
 
     ngx_llm_stream_auth_unlock(auth);
 
-    if (rc != NGX_OK) {
-        ngx_pfree(r->pool, token->data);
-        ngx_str_null(token);
-        return rc;
-    }
-
-    if (!auth->renewal.timer_set) {
+    if (rc == NGX_OK && !auth->renewal.timer_set) {
         ngx_llm_stream_auth_renew_at(auth, at);
     }
 
-    return NGX_OK;
+    return rc;
 }
 
 
@@ -230,7 +231,7 @@ ngx_llm_stream_auth_refused(ngx_llm_stream_auth_t *auth, ngx_uint_t number,
     } else if (ngx_llm_stream_auth_leased(sh)) {
         rc = NGX_AGAIN;
 
-    } else if (since < gap || ngx_llm_stream_auth_barred(sh)) {
+    } else if (since < gap || ngx_llm_stream_auth_barred(auth)) {
         rc = NGX_DECLINED;
 
     } else {
@@ -315,7 +316,7 @@ ngx_llm_stream_auth_take(ngx_llm_stream_auth_t *auth)
 
     sh = auth->shared;
 
-    if (ngx_llm_stream_auth_barred(sh) || ngx_llm_stream_auth_leased(sh)) {
+    if (ngx_llm_stream_auth_barred(auth) || ngx_llm_stream_auth_leased(sh)) {
         return 0;
     }
 
@@ -360,17 +361,8 @@ ngx_llm_stream_auth_fetched(ngx_llm_stream_auth_t *auth,
         at = sh->renew;
 
     } else {
-        sh->failures++;
-        sh->retry = ngx_current_msec
-                    + ngx_llm_stream_auth_backoff(sh->failures);
+        first = ngx_llm_stream_auth_missed(auth);
         at = sh->retry;
-
-        first = !sh->log_held || ngx_llm_stream_auth_left(sh->logged
-                                        + NGX_LLM_STREAM_AUTH_LOG) <= 0;
-        if (first) {
-            sh->log_held = 1;
-            sh->logged = ngx_current_msec;
-        }
     }
 
     ngx_llm_stream_auth_unlock(auth);
@@ -412,6 +404,37 @@ ngx_llm_stream_auth_keep(ngx_llm_stream_auth_t *auth, const llm_token_t *t)
     ngx_memcpy(sh->mark, auth->mark, NGX_LLM_STREAM_AUTH_MARK);
     ngx_memcpy(sh->token, t->token, t->n);
     sh->n = t->n;
+}
+
+
+/* Under the mutex.  Returns whether the log is to say it aloud. */
+
+static ngx_uint_t
+ngx_llm_stream_auth_missed(ngx_llm_stream_auth_t *auth)
+{
+    ngx_llm_stream_auth_shared_t  *sh;
+
+    sh = auth->shared;
+
+    if (ngx_memcmp(sh->tried, auth->mark, NGX_LLM_STREAM_AUTH_MARK) != 0) {
+        ngx_memcpy(sh->tried, auth->mark, NGX_LLM_STREAM_AUTH_MARK);
+        sh->failures = 0;
+        sh->log_held = 0;
+    }
+
+    sh->failures++;
+    sh->retry = ngx_current_msec + ngx_llm_stream_auth_backoff(sh->failures);
+
+    if (sh->log_held
+        && ngx_llm_stream_auth_left(sh->logged + NGX_LLM_STREAM_AUTH_LOG) > 0)
+    {
+        return 0;
+    }
+
+    sh->log_held = 1;
+    sh->logged = ngx_current_msec;
+
+    return 1;
 }
 
 

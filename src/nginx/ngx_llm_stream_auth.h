@@ -40,6 +40,8 @@ typedef struct {
     ngx_pid_t                   fetcher;    /* who fetches, 0: nobody */
     ngx_msec_t                  lease;      /* until when it may take */
 
+    u_char                      tried[NGX_LLM_STREAM_AUTH_MARK];
+                                            /* likewise, that failed */
     ngx_uint_t                  failures;   /* in a row */
     ngx_msec_t                  retry;      /* not before, if failures */
     ngx_uint_t                  refusals;   /* by the model, in a row */
@@ -56,6 +58,8 @@ typedef struct ngx_llm_stream_fetch_s  ngx_llm_stream_fetch_t;
 
 struct ngx_llm_stream_auth_s {
     ngx_str_t                      name;
+    u_char                        *file;        /* where it is configured */
+    ngx_uint_t                     line;
     llm_token_ask_t                ask;
     ngx_uint_t                     ssl_verify;
     ngx_msec_t                     timeout;
@@ -78,16 +82,17 @@ struct ngx_llm_stream_auth_s {
     ngx_queue_t                    waiting;     /* ctx->wait */
     ngx_llm_stream_fetch_t        *fetch;       /* under way here */
     ngx_uint_t                     next_addr;
+    u_char                         token[LLM_TOKEN_MAX];
 };
 
 
 /*
- * auth.  NGX_OK: *token is a copy in r's pool and *number its number.
- * NGX_AGAIN: there is none, one can be waited for.  NGX_DECLINED: there is
- * none and none is fetched now.  NGX_ERROR: no memory.
+ * auth.  NGX_OK: *token is the worker's copy, good until the next call, and
+ * *number its number.  NGX_AGAIN: there is none, one can be waited for.
+ * NGX_DECLINED: there is none and none is fetched now.
  */
 ngx_int_t ngx_llm_stream_auth_get(ngx_llm_stream_auth_t *auth,
-    ngx_http_request_t *r, ngx_str_t *token, ngx_uint_t *number);
+    ngx_str_t *token, ngx_uint_t *number);
 
 /* The model refused token `number` with that status.  NGX_OK: there is
  * another one already; NGX_AGAIN: one can be waited for; NGX_DECLINED: not

@@ -110,6 +110,8 @@ ngx_llm_stream_auth_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     *slot = auth;
     auth->name = value[1];
+    auth->file = cf->conf_file->file.name.data;
+    auth->line = cf->conf_file->line;
 
     ngx_memzero(&block, sizeof(ngx_llm_stream_auth_block_t));
     block.auth = auth;
@@ -430,49 +432,46 @@ ngx_llm_stream_set_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
     llcf->auth_name = value[1];
+    llcf->auth_file = cf->conf_file->file.name.data;
+    llcf->auth_line = cf->conf_file->line;
 
     if (ngx_strcmp(value[1].data, "off") == 0) {
         llcf->auth_name.len = 0;
     }
 
-    return NGX_CONF_OK;
+    return ngx_llm_stream_key_or_auth(llcf);
+}
+
+
+/* One level has a key or a token: called for the second that it sets. */
+
+char *
+ngx_llm_stream_key_or_auth(ngx_llm_stream_loc_conf_t *llcf)
+{
+    return (llcf->api_key != NGX_CONF_UNSET_PTR && llcf->api_key
+            && llcf->auth_name.len)
+           ? "excludes \"llm_stream_api_key\" or \"llm_stream_auth\" of the "
+             "same level" : NGX_CONF_OK;
 }
 
 
 /*
- * A location has a key, or a token, or the client's own credential: what it
- * says of one it says of both.
+ * A location has a key, or a token, or the client's own credential: a level
+ * that says one of them says all.
  */
 
 char *
 ngx_llm_stream_merge_key(ngx_conf_t *cf, ngx_llm_stream_loc_conf_t *prev,
     ngx_llm_stream_loc_conf_t *conf)
 {
-    ngx_uint_t  key;
-
-    key = conf->api_key != NGX_CONF_UNSET_PTR && conf->api_key != NULL;
-
-    if (key && conf->auth_name.len) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"llm_stream_api_key\" and \"llm_stream_auth\" in one "
-                      "level exclude each other");
-        return NGX_CONF_ERROR;
-    }
-
-    if (conf->auth_name.len) {
-        conf->api_key = NULL;
-
-    } else if (key && conf->auth_name.data == NULL) {
-        ngx_str_set(&conf->auth_name, "");
-    }
-
-    ngx_conf_merge_ptr_value(conf->api_key, prev->api_key, NULL);
-
-    if (conf->auth_name.data == NULL) {
+    if (conf->auth_name.data == NULL && conf->api_key == NGX_CONF_UNSET_PTR) {
         conf->auth_name = prev->auth_name;
-        conf->auth = prev->auth;
-        return NGX_CONF_OK;
+        conf->auth_file = prev->auth_file;
+        conf->auth_line = prev->auth_line;
+        conf->api_key = prev->api_key;
     }
+
+    ngx_conf_init_ptr_value(conf->api_key, NULL);
 
     if (conf->auth_name.len == 0) {
         return NGX_CONF_OK;
@@ -482,8 +481,8 @@ ngx_llm_stream_merge_key(ngx_conf_t *cf, ngx_llm_stream_loc_conf_t *prev,
 
     if (conf->auth == NULL) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "unknown \"llm_stream_auth_provider\" \"%V\" in "
-                      "\"llm_stream_auth\"", &conf->auth_name);
+                      "no \"llm_stream_auth_provider\" \"%V\" in %s:%ui",
+                      &conf->auth_name, conf->auth_file, conf->auth_line);
         return NGX_CONF_ERROR;
     }
 

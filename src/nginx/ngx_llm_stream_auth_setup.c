@@ -62,9 +62,8 @@ ngx_llm_stream_auth_parse_url(ngx_conf_t *cf, ngx_llm_stream_auth_t *auth)
     ngx_uint_t  ssl;
 
     if (ngx_llm_stream_schema(&auth->address, &add, &port, &ssl) != NGX_OK) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "invalid URL prefix in \"%V\"", &auth->address);
-        return NGX_ERROR;
+        auth->url.err = "invalid URL prefix";
+        return ngx_llm_stream_auth_bad_url(cf, auth);
     }
 
     if (ssl) {
@@ -93,9 +92,9 @@ ngx_llm_stream_auth_parse_url(ngx_conf_t *cf, ngx_llm_stream_auth_t *auth)
 static ngx_int_t
 ngx_llm_stream_auth_bad_url(ngx_conf_t *cf, ngx_llm_stream_auth_t *auth)
 {
-    ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "%s in \"%V\"",
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "%s in \"%V\" in %s:%ui",
                   auth->url.err ? auth->url.err : "invalid URL",
-                  &auth->address);
+                  &auth->address, auth->file, auth->line);
 
     return NGX_ERROR;
 }
@@ -157,10 +156,8 @@ ngx_llm_stream_auth_group(ngx_conf_t *cf, ngx_llm_stream_auth_t *auth,
     }
 
     if (n == 0) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "no server with an address in upstream \"%V\"",
-                      &uscf->host);
-        return NGX_ERROR;
+        auth->url.err = "no server with an address in upstream";
+        return ngx_llm_stream_auth_bad_url(cf, auth);
     }
 
     to = ngx_palloc(cf->pool, n * sizeof(ngx_addr_t));

@@ -378,6 +378,7 @@ ngx_llm_stream_set_api_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_llm_stream_loc_conf_t *llcf = conf;
 
+    char       *rv;
     ngx_int_t   rc;
     ngx_str_t  *value, key;
 
@@ -395,6 +396,11 @@ ngx_llm_stream_set_api_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     llcf->api_key = ngx_pcalloc(cf->pool, sizeof(ngx_http_complex_value_t));
     if (llcf->api_key == NULL) {
         return NGX_CONF_ERROR;
+    }
+
+    rv = ngx_llm_stream_key_or_auth(llcf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
     }
 
     rc = ngx_llm_stream_secret(cf, &value[1], &key);

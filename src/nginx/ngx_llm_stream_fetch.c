@@ -170,7 +170,7 @@ ngx_llm_stream_fetch_tls(ngx_llm_stream_fetch_t *f)
 
     /* an address is no name: RFC 6066, section 3 */
 
-    if (host->len && host->data[0] != '['
+    if (ngx_strlchr(host->data, host->data + host->len, ':') == NULL
         && ngx_inet_addr(host->data, host->len) == INADDR_NONE)
     {
         name = ngx_pnalloc(f->pool, host->len + 1);

@@ -136,6 +136,24 @@ ngx_llm_stream_out_pass(void *data, const llm_u8 *p, size_t n)
 }
 
 
+/* A comment line, or what the client's dialect has in its place. */
+
+void
+ngx_llm_stream_out_comment(ngx_llm_stream_ctx_t *ctx, const char *line)
+{
+    const llm_slice_t  *blank;
+
+    blank = &ctx->client->blank;
+
+    if (blank->n) {
+        llm_out(&ctx->out, blank->p, blank->n);
+        return;
+    }
+
+    llm_out(&ctx->out, line, ngx_strlen(line));
+}
+
+
 /* llm_out_t.more: called with at least one byte to write. */
 
 static llm_rc_t

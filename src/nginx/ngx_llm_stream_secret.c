@@ -14,27 +14,50 @@ static ngx_int_t ngx_llm_stream_secret_env(ngx_conf_t *cf, u_char *name,
 
 
 /*
- * file:PATH without the white space at its end, or env:NAME.  NGX_DECLINED:
- * the value is neither; NGX_ERROR: what is wrong was logged.
+ * file:PATH without the white space at its end, or env:NAME; one line, not
+ * empty.  NGX_DECLINED: the value is neither; NGX_ERROR: what is wrong was
+ * logged.
  */
 
 ngx_int_t
 ngx_llm_stream_secret(ngx_conf_t *cf, ngx_str_t *value, ngx_str_t *secret)
 {
-    ngx_str_t  path;
+    size_t      i;
+    ngx_int_t   rc;
+    ngx_str_t   path, name;
 
-    if (ngx_strncmp(value->data, "file:", 5) == 0) {
-        path.data = value->data + 5;
-        path.len = value->len - 5;
+    name = *value;
 
-        return ngx_llm_stream_secret_file(cf, &path, secret);
+    if (ngx_strncmp(name.data, "file:", 5) == 0) {
+        path.data = name.data + 5;
+        path.len = name.len - 5;
+        rc = ngx_llm_stream_secret_file(cf, &path, secret);
+
+    } else if (ngx_strncmp(name.data, "env:", 4) == 0) {
+        rc = ngx_llm_stream_secret_env(cf, name.data + 4, secret);
+
+    } else {
+        return NGX_DECLINED;
     }
 
-    if (ngx_strncmp(value->data, "env:", 4) == 0) {
-        return ngx_llm_stream_secret_env(cf, value->data + 4, secret);
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    return NGX_DECLINED;
+    if (secret->len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" is empty", &name);
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < secret->len; i++) {
+        if (secret->data[i] < 0x20 || secret->data[i] == 0x7f) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" has an invalid character", &name);
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 

@@ -11,7 +11,7 @@
 static ngx_int_t ngx_llm_stream_wait(ngx_llm_stream_ctx_t *ctx,
     ngx_uint_t stale);
 static ngx_int_t ngx_llm_stream_wait_client(ngx_llm_stream_ctx_t *ctx);
-static void ngx_llm_stream_resume(ngx_http_request_t *r);
+static void ngx_llm_stream_resume(ngx_event_t *ev);
 static ngx_int_t ngx_llm_stream_process_renewal(ngx_http_request_t *r);
 static ngx_int_t ngx_llm_stream_repeat(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_peers_again(ngx_llm_stream_ctx_t *ctx);
@@ -35,8 +35,7 @@ ngx_llm_stream_sign_in(ngx_llm_stream_ctx_t *ctx)
         return NGX_OK;
     }
 
-    rc = ngx_llm_stream_auth_get(auth, ctx->request, &ctx->token,
-                                 &ctx->token_number);
+    rc = ngx_llm_stream_auth_get(auth, &ctx->token, &ctx->token_number);
 
     if (rc == NGX_AGAIN) {
         return ngx_llm_stream_wait_client(ctx);
@@ -47,7 +46,7 @@ ngx_llm_stream_sign_in(ngx_llm_stream_ctx_t *ctx)
         return NGX_HTTP_BAD_GATEWAY;
     }
 
-    return rc == NGX_OK ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    return NGX_OK;
 }
 
 
@@ -67,7 +66,7 @@ ngx_llm_stream_wait_client(ngx_llm_stream_ctx_t *ctx)
 
     r->read_event_handler = ctx->conf->upstream.ignore_client_abort
                             ? ngx_http_block_reading : ngx_http_test_reading;
-    r->write_event_handler = ngx_llm_stream_resume;
+    r->write_event_handler = ngx_http_request_empty_handler;
 
     /* what the log says if this is where it ends */
 
@@ -89,7 +88,7 @@ ngx_llm_stream_wait(ngx_llm_stream_ctx_t *ctx, ngx_uint_t stale)
 }
 
 
-/* Also when the request is destroyed. */
+/* Also when the request ends. */
 
 void
 ngx_llm_stream_wait_no_more(ngx_llm_stream_ctx_t *ctx)
@@ -97,6 +96,10 @@ ngx_llm_stream_wait_no_more(ngx_llm_stream_ctx_t *ctx)
     if (ctx->waiting) {
         ctx->waiting = 0;
         ngx_queue_remove(&ctx->wait);
+    }
+
+    if (ctx->resume.posted) {
+        ngx_delete_posted_event(&ctx->resume);
     }
 }
 
@@ -119,7 +122,10 @@ ngx_llm_stream_auth_wake(ngx_llm_stream_auth_t *auth)
             ev = ctx->request->upstream->peer.connection->read;
 
         } else {
-            ev = ctx->request->connection->write;
+            ev = &ctx->resume;
+            ev->handler = ngx_llm_stream_resume;
+            ev->data = ctx;
+            ev->log = ctx->request->connection->log;
         }
 
         ngx_post_event(ev, &ngx_posted_events);
@@ -127,39 +133,32 @@ ngx_llm_stream_auth_wake(ngx_llm_stream_auth_t *auth)
 }
 
 
-/*
- * The request's write_event_handler while it waits: runs when it was woken,
- * and whenever the client's socket can be written to.
- */
+/* Runs once for each time the request was woken, from the event loop.  The
+ * request may be gone when it returns. */
 
 static void
-ngx_llm_stream_resume(ngx_http_request_t *r)
+ngx_llm_stream_resume(ngx_event_t *ev)
 {
     ngx_int_t              rc;
+    ngx_connection_t      *c;
+    ngx_http_request_t    *r;
     ngx_llm_stream_ctx_t  *ctx;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_llm_stream_module);
+    ctx = ev->data;
+    r = ctx->request;
+    c = r->connection;
 
-    if (ctx->waiting) {
-
-        if (ngx_handle_write_event(r->connection->write, 0) != NGX_OK) {
-            ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
-        }
-
-        return;
-    }
+    ngx_http_set_log_request(c->log, r);
 
     ctx->fault = LLM_FAULT_NONE;
     rc = ngx_llm_stream_sign_in(ctx);
 
-    if (rc == NGX_AGAIN) {
-        return;
+    if (rc != NGX_AGAIN) {
+        r->read_event_handler = ngx_http_block_reading;
+        ngx_llm_stream_go(ctx, rc);
     }
 
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    ngx_llm_stream_go(ctx, rc);
+    ngx_http_run_posted_requests(c);
 }
 
 
@@ -243,11 +242,7 @@ ngx_llm_stream_repeat(ngx_llm_stream_ctx_t *ctx)
 
     u = ctx->request->upstream;
 
-    rc = ngx_llm_stream_auth_get(ctx->conf->auth, ctx->request, &token,
-                                 &number);
-    if (rc == NGX_ERROR) {
-        return NGX_ERROR;
-    }
+    rc = ngx_llm_stream_auth_get(ctx->conf->auth, &token, &number);
 
     if (rc != NGX_OK || number == ctx->token_number) {
         ctx->a.error_status = 0;

@@ -355,7 +355,7 @@ static void
 ngx_llm_stream_heartbeat(ngx_llm_stream_ctx_t *ctx)
 {
     ngx_llm_stream_out_begin(ctx);
-    llm_out_lit(&ctx->out, ": hb\n");
+    ngx_llm_stream_out_comment(ctx, ": hb\n");
 
     if (ngx_llm_stream_out_end(ctx) != NGX_OK) {
         ctx->request->upstream->error = 1;

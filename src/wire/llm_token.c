@@ -9,6 +9,8 @@
 #include "llm_json.h"
 #include "llm_write.h"
 
+#include <stdlib.h>
+
 
 static void llm_token_json_member(llm_out_t *out, const char *name,
     const llm_slice_t *value);
@@ -177,51 +179,43 @@ llm_token_take(llm_token_t *t, const llm_slice_t *v, llm_json_type_t type)
 /*
  * A number of seconds, or a string of digits; null is as if it was not there.
  * Fractions are kept to the millisecond, what is beyond the limit is the
- * limit.  0: it is not more than nothing.
+ * limit.  0: it is no number, or not more than nothing.
  */
 
 static int
 llm_token_seconds(const llm_slice_t *v, llm_json_type_t type, int64_t *life)
 {
-    size_t    i;
-    int64_t   ms, unit;
+    char    *end, text[64];
+    double   seconds;
 
     if (type == LLM_JSON_NULL) {
         return 1;
     }
 
-    if (type != LLM_JSON_NUMBER && type != LLM_JSON_STRING) {
+    if ((type != LLM_JSON_NUMBER && type != LLM_JSON_STRING)
+        || v->n == 0 || v->n >= sizeof(text))
+    {
         return 0;
     }
 
-    ms = 0;
-    unit = 1000;
+    memcpy(text, v->p, v->n);
+    text[v->n] = '\0';
 
-    for (i = 0; i < v->n && v->p[i] >= '0' && v->p[i] <= '9'; i++) {
-        ms = ms * 10 + (v->p[i] - '0') * 1000;
-
-        if (ms > (int64_t) LLM_TOKEN_LIFE_MAX * 1000) {
-            ms = (int64_t) LLM_TOKEN_LIFE_MAX * 1000;
-        }
-    }
-
-    if (i == 0) {
+    if (type == LLM_JSON_STRING && strspn(text, "0123456789") != v->n) {
         return 0;
     }
 
-    if (i < v->n && v->p[i] == '.' && type == LLM_JSON_NUMBER) {
-        for (i++; i < v->n && v->p[i] >= '0' && v->p[i] <= '9'; i++) {
-            unit /= 10;
-            ms += (v->p[i] - '0') * unit;
-        }
-    }
+    seconds = strtod(text, &end);
 
-    if (i != v->n || ms == 0) {
+    if (*end != '\0' || !(seconds >= 0.001)) {
         return 0;
     }
 
-    *life = ms > (int64_t) LLM_TOKEN_LIFE_MAX * 1000
-            ? (int64_t) LLM_TOKEN_LIFE_MAX * 1000 : ms;
+    if (seconds > LLM_TOKEN_LIFE_MAX) {
+        seconds = LLM_TOKEN_LIFE_MAX;
+    }
+
+    *life = (int64_t) (seconds * 1000 + 0.5);
 
     return 1;
 }

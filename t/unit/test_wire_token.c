@@ -99,6 +99,11 @@ test_answers(void **state)
                  "\"expires_in\":99999999999999999999999999.5}", "abc",
                  (int64_t) LLM_TOKEN_LIFE_MAX * 1000);
 
+    check_answer("{\"access_token\":\"abc\",\"expires_in\":3.6e3}", "abc",
+                 3600000);
+    check_answer("{\"access_token\":\"abc\",\"expires_in\":1e400}", "abc",
+                 (int64_t) LLM_TOKEN_LIFE_MAX * 1000);
+
     /* of two, the last */
     check_answer("{\"access_token\":\"a\",\"access_token\":\"b\"}", "b",
                  3600000);
@@ -111,7 +116,8 @@ test_refused(void **state)
     size_t  i;
 
     static const char  *lives[] = {
-        "0", "-1", "0.0", "0.0001", "1e400", "1e3", "\"x\"", "\"\"", "\"1.5\"",
+        "0", "-1", "0.0", "0.0001", "1e-4", "-1e400", "\"x\"", "\"1e3\"",
+        "\"\"", "\"1.5\"",
         "\"-1\"", "true", "[60]", "{}", NULL
     };
     static const char  *tokens[] = {
