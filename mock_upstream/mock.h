@@ -14,6 +14,7 @@
 #include "mock_buf.h"
 #include "mock_options.h"
 #include "mock_stats.h"
+#include "mock_token.h"
 
 
 typedef struct mock_conn_s    mock_conn_t;
@@ -29,6 +30,7 @@ typedef struct mock_s {
     mock_options_t      defaults;   /* in force: started, then the body of
                                        POST /mock/defaults */
     mock_stats_t        stats;
+    mock_tokens_t       tokens;
 
     mock_blob_t        *blobs;      /* uploaded scripts and replays */
     mock_waiter_t      *waiters;    /* GET /mock/wait without answer yet */

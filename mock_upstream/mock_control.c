@@ -30,6 +30,8 @@ struct mock_waiter_s {
     int64_t         complete;
     int64_t         connections;
     int64_t         open_connections;
+    int64_t         sign_ins;
+    int64_t         issued;
     struct event    timer;
     mock_waiter_t  *next;
 };
@@ -242,6 +244,19 @@ mock_control_defaults(mock_conn_t *c, const mock_request_t *r)
 
 
 static void
+mock_control_revoke(mock_conn_t *c, const mock_request_t *r)
+{
+    mock_buf_t  body;
+
+    memset(&body, 0, sizeof(body));
+    mock_buf_fmt(&body, "{\"revoked\":%llu}\n",
+                 (unsigned long long) mock_token_revoke(&c->mock->tokens));
+    mock_control_send(c, (int) r->keepalive, 200, &body);
+    mock_buf_free(&body);
+}
+
+
+static void
 mock_control_faults(mock_conn_t *c, const mock_request_t *r)
 {
     mock_buf_t  body;
@@ -293,7 +308,9 @@ mock_control_holds(const mock_waiter_t *w)
            && mock_control_least(w->aborts, s->aborts)
            && mock_control_least(w->requests, s->requests)
            && mock_control_least(w->complete, s->complete)
-           && mock_control_least(w->connections, s->connections);
+           && mock_control_least(w->connections, s->connections)
+           && mock_control_least(w->sign_ins, mock->tokens.requests)
+           && mock_control_least(w->issued, mock->tokens.issued);
 }
 
 
@@ -372,6 +389,8 @@ mock_control_wait(mock_conn_t *c, const mock_request_t *r)
     w->complete = mock_control_number(r, "complete", -1);
     w->connections = mock_control_number(r, "connections", -1);
     w->open_connections = mock_control_number(r, "open_connections", -1);
+    w->sign_ins = mock_control_number(r, "sign_ins", -1);
+    w->issued = mock_control_number(r, "issued", -1);
 
     c->waiter = w;
     w->next = c->mock->waiters;
@@ -442,6 +461,7 @@ mock_control(mock_conn_t *c, const mock_request_t *r)
         { "GET", "faults", mock_control_faults },
         { "POST", "ack", mock_control_ack },
         { "POST", "reset", mock_control_reset },
+        { "POST", "revoke", mock_control_revoke },
         { "POST", "defaults", mock_control_defaults }
     };
 

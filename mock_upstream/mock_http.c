@@ -424,7 +424,7 @@ mock_http_read(mock_request_t *r, struct evbuffer *in)
 
 
 int
-mock_http_arg(const mock_request_t *r, const char *name, char *dst,
+mock_http_field(const char *fields, const char *name, char *dst,
     size_t size)
 {
     int          hex;
@@ -433,7 +433,7 @@ mock_http_arg(const mock_request_t *r, const char *name, char *dst,
 
     n = strlen(name);
 
-    for (p = r->query; p && *p; p = strchr(p, '&'), p = p ? p + 1 : NULL) {
+    for (p = fields; p && *p; p = strchr(p, '&'), p = p ? p + 1 : NULL) {
         if (strncmp(p, name, n) != 0 || p[n] != '=') {
             continue;
         }
@@ -456,6 +456,14 @@ mock_http_arg(const mock_request_t *r, const char *name, char *dst,
 
     dst[0] = '\0';
     return 0;
+}
+
+
+int
+mock_http_arg(const mock_request_t *r, const char *name, char *dst,
+    size_t size)
+{
+    return mock_http_field(r->query, name, dst, size);
 }
 
 

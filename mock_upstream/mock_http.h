@@ -59,7 +59,11 @@ int mock_http_read(mock_request_t *r, struct evbuffer *in);
 /* The first header of that name, or NULL. */
 const char *mock_http_header(const mock_request_t *r, const char *name);
 
-/* Copies the query's argument, decoded; 0 when there is none. */
+/* Copies a field of "name=value&...", decoded; 0 when there is none. */
+int mock_http_field(const char *fields, const char *name, char *dst,
+    size_t size);
+
+/* The same of the query. */
 int mock_http_arg(const mock_request_t *r, const char *name, char *dst,
     size_t size);
 

@@ -14,6 +14,7 @@
 typedef enum {
     MOCK_OPT_UINT,      /* with k, m, g: powers of 1024 */
     MOCK_OPT_MS,        /* milliseconds with fraction, kept in microseconds */
+    MOCK_OPT_SECONDS,   /* the same of seconds */
     MOCK_OPT_WORD,      /* one of a list */
     MOCK_OPT_STRING,
     MOCK_OPT_DIALECT,   /* a string: one of the mock's dialects */
@@ -106,7 +107,18 @@ static const mock_option_t  mock_option_table[] = {
     MOCK_UINT(cut, MOCK_BIG, 0),
     MOCK_STRING(cuts, ""),
     MOCK_UINT(bytewise, 1, 0),
-    MOCK_UINT(ackcut, 1, 0)
+    MOCK_UINT(ackcut, 1, 0),
+
+    MOCK_WORD(identity,
+              "ok|401|500|slow|garbage|oversized|no-token|reset|stall"),
+    MOCK_MS(identity_delay, 0),
+    { "life", MOCK_OPT_SECONDS, MOCK_OPT_AT(life), 0, MOCK_BIG,
+      (int64_t) 3600 * 1000000, NULL },
+    MOCK_STRING(says, ""),
+    MOCK_STRING(identity_id, ""),
+    MOCK_STRING(identity_secret, ""),
+    MOCK_UINT(token, 1, 0),
+    MOCK_UINT(token_status, 999, 401)
 };
 
 #define MOCK_OPTIONS  (sizeof(mock_option_table) / sizeof(mock_option_t))
@@ -291,7 +303,7 @@ mock_options_store(mock_options_t *o, const mock_option_t *row,
     const char *value)
 {
     char     *end;
-    double    ms;
+    double    time;
     int64_t   v;
 
     switch (row->type) {
@@ -315,12 +327,16 @@ mock_options_store(mock_options_t *o, const mock_option_t *row,
         return mock_options_header(o, value);
 
     case MOCK_OPT_MS:
-        ms = strtod(value, &end);
-        if (end == value || *end || !(ms >= 0 && ms <= (double) row->max)) {
+    case MOCK_OPT_SECONDS:
+        time = strtod(value, &end);
+        if (end == value || *end
+            || !(time >= 0 && time <= (double) row->max))
+        {
             return -1;
         }
 
-        v = (int64_t) (ms * 1000 + 0.5);
+        time *= row->type == MOCK_OPT_MS ? 1e3 : 1e6;
+        v = (int64_t) (time + 0.5);
         break;
 
     case MOCK_OPT_WORD:

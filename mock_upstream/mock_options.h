@@ -18,6 +18,9 @@ enum { MOCK_TEXT_LOREM = 0, MOCK_TEXT_DIGITS, MOCK_TEXT_UNICODE,
 enum { MOCK_USAGE_ON = 0, MOCK_USAGE_OFF, MOCK_USAGE_FINISH,
        MOCK_USAGE_FORCE };
 enum { MOCK_EOL_LF = 0, MOCK_EOL_CRLF, MOCK_EOL_CR };
+enum { MOCK_IDENTITY_OK = 0, MOCK_IDENTITY_401, MOCK_IDENTITY_500,
+       MOCK_IDENTITY_SLOW, MOCK_IDENTITY_GARBAGE, MOCK_IDENTITY_OVERSIZED,
+       MOCK_IDENTITY_NO_TOKEN, MOCK_IDENTITY_RESET, MOCK_IDENTITY_STALL };
 enum { MOCK_FRAMING_CHUNKED = 0, MOCK_FRAMING_LENGTH, MOCK_FRAMING_CLOSE };
 
 /* Numbers as written; times in microseconds; strings end in zero. */
@@ -71,6 +74,12 @@ typedef struct {
     int64_t   bytewise;
     int64_t   ackcut;
 
+    int64_t   identity;
+    int64_t   identity_delay;
+    int64_t   life;
+    int64_t   token;
+    int64_t   token_status;
+
     char      should_retry[16];
     char      reasoning_name[32];
     char      finish[32];
@@ -83,6 +92,9 @@ typedef struct {
     char      replay[64];
     char      type[96];
     char      cuts[1024];
+    char      says[64];
+    char      identity_id[256];
+    char      identity_secret[256];
     char      extra_header[1024];   /* whole lines, each with CRLF */
 } mock_options_t;
 

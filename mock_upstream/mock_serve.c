@@ -14,6 +14,7 @@
 #include "mock_embed.h"
 #include "mock_error.h"
 #include "mock_fault.h"
+#include "mock_identity.h"
 #include "mock_replay.h"
 #include "mock_script.h"
 #include "mock_serve.h"
@@ -139,7 +140,7 @@ mock_serve_bytes(mock_conn_t *c, const mock_request_t *r,
 /* Path, method and credential.  1: refused. */
 static int
 mock_serve_gate(mock_conn_t *c, const mock_request_t *r,
-    const mock_route_t *route)
+    const mock_options_t *o, const mock_route_t *route)
 {
     int          status;
     char         key[1024];
@@ -171,6 +172,13 @@ mock_serve_gate(mock_conn_t *c, const mock_request_t *r,
                && strcmp(key, c->mock->require_key) != 0)
     {
         status = mock_error_key(route, &body, 401, key);
+
+    } else if (o->token
+               && !mock_token_check(&c->mock->tokens,
+                                    mock_http_header(r, "Authorization")))
+    {
+        status = (int) o->token_status;
+        mock_error_status(route, &body, status, -1);
     }
 
     if (status) {
@@ -234,7 +242,7 @@ mock_serve_answer(mock_conn_t *c, const mock_request_t *r,
         return rc < 0 ? -1 : 0;
     }
 
-    if (mock_serve_gate(c, r, route)) {
+    if (mock_serve_gate(c, r, o, route)) {
         return 0;
     }
 
@@ -293,6 +301,29 @@ mock_serve_request(mock_conn_t *c, const mock_request_t *r)
 }
 
 
+static void
+mock_serve_identity(mock_conn_t *c, const mock_request_t *r)
+{
+    mock_buf_t      err;
+    mock_route_t    route;
+    mock_options_t  o;
+
+    memset(&err, 0, sizeof(err));
+    o = c->mock->defaults;
+
+    if (mock_serve_header(&o, r, &err) == 0) {
+        mock_identity(c, r, &o);
+
+    } else {
+        mock_route(&route, r, "");
+        mock_serve_bad(c, r, &route, mock_buf_cstr(&err), NULL);
+        mock_route_free(&route);
+    }
+
+    mock_buf_free(&err);
+}
+
+
 void
 mock_serve(mock_conn_t *c)
 {
@@ -309,7 +340,12 @@ mock_serve(mock_conn_t *c)
         return;
     }
 
-    mock_serve_request(c, r);
+    if (mock_identity_is(r)) {
+        mock_serve_identity(c, r);
+    } else {
+        mock_serve_request(c, r);
+    }
+
     mock_stats_keep(mock, r);
 }
 

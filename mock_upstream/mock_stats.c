@@ -237,6 +237,8 @@ mock_stats_counters(mock_t *mock, mock_buf_t *b)
                  (unsigned long long) s->complete,
                  (unsigned long long) s->aborts,
                  (unsigned long long) s->faults);
+    mock_buf_lit(b, ",\"identity\":");
+    mock_token_json(&mock->tokens, b);
     mock_stats_time(b, "now", mock_now());
 }
 
@@ -321,6 +323,7 @@ mock_stats_reset(mock_t *mock)
     s->complete = 0;
     s->aborts = 0;
     s->faults = 0;
+    mock_token_reset(&mock->tokens);
     mock_control_kick(mock);
 }
 

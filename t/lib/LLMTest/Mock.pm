@@ -133,6 +133,16 @@ sub defaults {
 }
 
 
+# makes the identity service's tokens bad; how many of them were good
+
+sub revoke {
+    my ($self) = @_;
+
+    return _decode($self->_request('POST', '/mock/revoke', '')->{body})
+        ->{revoked};
+}
+
+
 sub reset {
     my ($self) = @_;
 
