@@ -16,119 +16,40 @@ use Test::More;
 
 use LLMTest;
 use LLMTest::Chat qw(json);
+use LLMTest::Example qw(start hosted ask chat text_of last_request
+    to_provider to_client CREDENTIALS);
 use MockReader;
 
 my $PATH = '/v1/chat/completions';
+my $KEY = 'sk-CANARY-key';
 
 
-# start($file, hosts => { name => mock }, change => sub { ... }): nginx with
-# that example.  The marked lines go through the sub.
+# the marked line of a server of one's own gets the mocks' addresses
 
-sub start {
-    my ($t, $file, %o) = @_;
-    my $dir = $t->dir;
-    my $text = slurp($t->root . "/examples/$file");
-    my $marked = 0;
-    my %groups = map { $_ => 1 } $text =~ /^\s*upstream (\S+) \{/mg;
+sub at {
+    my (@mocks) = @_;
 
-    $t->write_file('key', "sk-CANARY-key\n");
-    $t->write_file('mime.types', "types { text/html html; }\n");
-    $t->canary('sk-CANARY-key');
+    return sub {
+        my ($line) = @_;
+        my $n = 0;
 
-    $text =~ s{^(.*?)\s+\# CHANGE$}{ $marked++; changed($t, $1, %o) }mge;
-    cmp_ok($marked, '>=', 1, "$file: has marked lines");
-    cmp_ok($marked, '<=', 3, "$file: not more than three");
-
-    # paths and ports
-    $text =~ s/^load_module .*;$/%%GLOBALS%%/m or die "$file: load_module\n";
-    $text =~ s/\blisten [\d.:]+;/listen 127.0.0.1:%%PORT_0%%;/;
-    $text =~ s{/etc/nginx/mime\.types}{$dir/mime.types};
-    $text =~ s{/var/log/nginx/}{$dir/}g;
-
-    # the names of the providers lead to the mocks
-    my $http = 'llm_stream_ssl_trusted_certificate ' . $t->tls_ca . ";\n";
-
-    for my $host (sort keys %{ $o{hosts} || {} }) {
-        my $address = '127.0.0.1:' . $o{hosts}{$host}->tls_port;
-
-        if ($groups{$host}) {
-            $text =~ s/\bserver \Q$host\E:443;/server $address;/
-                or die "$file: no server $host\n";
-
-        } else {
-            $http .= "upstream $host { server $address; }\n";
-        }
-    }
-
-    $text =~ s/^http \{$/http {\n%%HTTP%%\n$http/m or die "$file: http\n";
-
-    unlike($text =~ s/^\s*#.*$//mgr, qr{\s/(?:etc|srv|usr|var)/},
-        "$file: no other path");
-
-    return $t->config($text)->start;
+        return $line =~ s/\bserver [\d.]+:\d+;/
+            'server ' . $mocks[$n++]->address . ';'/ger;
+    };
 }
 
 
-sub changed {
-    my ($t, $line, %o) = @_;
-    my $dir = $t->dir;
+# a request of the size that images have
 
-    $line =~ s{file:/\S+;}{file:$dir/key;};
-    $line =~ s{root /\S+;}{'root ' . $t->root . '/examples/browser;'}e;
+sub takes_images {
+    my ($t, $mock) = @_;
+    my $r = ask($t, body => { messages => [ { role => 'user',
+        content => 'x' x 5_000_000 } ] });
 
-    return $o{change} ? $o{change}->($line) : $line;
-}
+    is($r->{status}, 200, 'a large request');
+    cmp_ok(last_request($mock)->{body_length}, '>', 5_000_000, 'whole');
 
-
-sub slurp {
-    my ($file) = @_;
-
-    open my $fh, '<', $file or die "$file: $!\n";
-    local $/ = undef;
-    my $text = readline $fh;
-    close $fh;
-
-    return $text;
-}
-
-
-sub hosted {
-    my ($t, $name) = @_;
-
-    return $t->mock(tls => 1, tls_name => $name);
-}
-
-
-sub chat {
-    my ($t, $model, %o) = @_;
-    my $stream = $o{answer} ? JSON::PP::false() : JSON::PP::true();
-
-    return $t->post($PATH, { model => $model, stream => $stream,
-        messages => [ { role => 'user', content => 'Hello' } ] },
-        headers => { Authorization => 'Bearer of-the-client' });
-}
-
-
-sub text_of {
-    my ($r) = @_;
-
-    return join '', map { json($_->{data})->{choices}[0]{delta}{content}
-        // '' } grep { $_->{data} ne '[DONE]' } @{ $r->{events} };
-}
-
-
-# the last request that a mock got: member of its body, or a header
-
-sub last_request {
-    my ($mock) = @_;
-    my ($request) = $mock->requests(1);
-
-    return if !$request;
-
-    my %headers = map { lc $_->[0] => $_->[1] } @{ $request->{headers} };
-
-    return { %$request, headers => \%headers,
-        json => json($request->{body}) };
+    return;
 }
 
 
@@ -136,32 +57,344 @@ subtest 'all are here' => sub {
     my $root = LLMTest->root;
     my @there = sort map { s{^.*/}{}r } glob "$root/examples/*.conf";
 
-    is_deeply(\@there, [ sort qw(any-client.conf anthropic.conf openai.conf
-        browser-eventsource.conf fallback.conf router.conf) ],
+    is_deeply(\@there, [ sort map { "$_.conf" } qw(anthropic any-client azure
+        browser-eventsource evolution fallback flowise gemini ollama openai
+        openrouter router vllm) ],
         'each has its test');
+
+    for my $name (qw(anthropic azure evolution flowise gemini ollama openai
+        openrouter vllm))
+    {
+        open my $fh, '<', "$root/examples/$name.conf" or die "$name: $!\n";
+        my ($minutes) = join('', readline $fh)
+            =~ /^ +llm_stream_first_token_timeout (\d+)m;$/m;
+        close $fh;
+
+        cmp_ok($minutes // 0, '>', 2, "$name.conf: waits for a slow model");
+    }
 };
 
 
 subtest 'openai.conf' => sub {
     my $t = LLMTest->new;
     my $mock = hosted($t, 'api.openai.com');
+    my %is = (host => 'api.openai.com', tls => 1, query => '',
+        key => [ authorization => "Bearer $KEY" ]);
 
     start($t, 'openai.conf', hosts => { 'api.openai.com' => $mock });
 
-    my $r = chat($t, 'gpt-4o-mini');
-    my $q = last_request($mock);
+    for my $case ([ 'openai', $PATH ], [ 'openai-responses',
+        '/v1/responses' ])
+    {
+        my ($client, $path) = @$case;
 
-    is($r->{status}, 200, 'a stream');
-    is($r->{events}[-1]{data}, '[DONE]', 'to its end');
-    like(text_of($r), qr/^Lorem ipsum/, 'text');
-    is($q->{headers}{authorization}, 'Bearer sk-CANARY-key', 'our key');
-    is($q->{headers}{host}, 'api.openai.com', 'host');
-    is($q->{sni}, 'api.openai.com', 'SNI');
+        to_provider($t, $mock, $client, %is, path => $path,
+            model => 'gpt-4o-mini', sent => { model => 'gpt-4o-mini' });
+        to_client($t, $mock, $client, model => 'gpt-4o-mini');
+    }
 
-    $r = chat($t, 'gpt-4o-mini', answer => 1);
-    like(json($r->{body})->{choices}[0]{message}{content}, qr/^Lorem/,
-        'one answer');
+    is($t->get('/v1/models')->{status}, 404, 'and nothing else');
+    takes_images($t, $mock);
+    $t->finish;
+};
 
+
+subtest 'openrouter.conf' => sub {
+    my $t = LLMTest->new;
+    my $mock = hosted($t, 'openrouter.ai');
+    my %is = (host => 'openrouter.ai', tls => 1, query => '',
+        path => '/api/v1/chat/completions',
+        key => [ authorization => "Bearer $KEY" ],
+        headers => { 'http-referer' => 'https://example.com',
+            'x-openrouter-title' => 'Example chat' });
+
+    start($t, 'openrouter.conf', hosts => { 'openrouter.ai' => $mock });
+
+    for my $case ([ 'gpt-4o-mini', 'openai/gpt-4o-mini' ],
+        [ 'openai/gpt-4o-mini', 'openai/gpt-4o-mini' ],
+        [ 'mistralai/mistral-nemo', 'mistralai/mistral-nemo' ],
+        [ '', 'openai/gpt-4o-mini' ])
+    {
+        my ($asked, $model) = @$case;
+
+        to_provider($t, $mock, 'openai', %is, name => "'$asked'",
+            model => $asked, sent => { model => $model });
+    }
+
+    to_provider($t, $mock, 'anthropic', %is, model => 'a/b',
+        sent => { model => 'a/b' });
+    to_client($t, $mock, $_) for qw(openai anthropic);
+
+    takes_images($t, $mock);
+    $t->finish;
+};
+
+
+subtest 'evolution.conf' => sub {
+    my $t = LLMTest->new;
+    my ($name, $identity)
+        = ('foundation-models.api.cloud.ru', 'iam.api.cloud.ru');
+    my %secret = ('evolution.id' => 'CANARY-id',
+        'evolution.secret' => 'CANARY-secret');
+    my $mock = hosted($t, "$name,$identity", '--set', 'token=1'
+        . " identity_id=$secret{'evolution.id'}"
+        . " identity_secret=$secret{'evolution.secret'}");
+    my %is = (host => $name, tls => 1, path => $PATH, query => '',
+        key => [ authorization => qr/^Bearer mock-token-/ ],
+        headers => { 'x-project-id' => 'my-project-id' });
+
+    start($t, 'evolution.conf', files => \%secret,
+        hosts => { $name => $mock, $identity => $mock });
+
+    $mock->defaults('identity=500');
+
+    for my $client (qw(openai anthropic)) {
+        my $r = ask($t, client => $client);
+
+        is($r->{status}, 502, "$client: no sign-in");
+        like(json($r->{body})->{error}{message}, qr/could not sign in/,
+            "$client: and why");
+    }
+
+    my ($q) = $mock->requests;
+    is($q->{path}, '/api/v1/auth/token', 'where it was tried');
+    is($q->{sni}, $identity, 'by which name');
+    is_deeply(json($q->{body}), { keyId => $secret{'evolution.id'},
+        secret => $secret{'evolution.secret'} }, 'with the key');
+
+    $mock->defaults('');
+    ok($t->wait_for(sub { ask($t)->{status} == 200 }), 'it tries again');
+
+    for my $client (qw(openai anthropic)) {
+        to_provider($t, $mock, $client, %is, model => 'a/b',
+            sent => { model => 'a/b' });
+    }
+
+    is($mock->stats->{identity}{issued}, 1, 'one token for all');
+    $mock->revoke;
+    is(ask($t)->{status}, 200, 'a token that is no longer good');
+    is($mock->stats->{identity}{issued}, 2, 'costs another');
+
+    takes_images($t, $mock);
+    to_client($t, $mock, $_) for qw(openai anthropic);
+    $t->finish;
+};
+
+
+subtest 'anthropic.conf' => sub {
+    my $t = LLMTest->new;
+    my $mock = hosted($t, 'api.anthropic.com');
+    my %is = (host => 'api.anthropic.com', tls => 1, query => '',
+        path => '/v1/messages', key => [ 'x-api-key' => $KEY ],
+        headers => { 'anthropic-version' => '2023-06-01' });
+
+    start($t, 'anthropic.conf', hosts => { 'api.anthropic.com' => $mock });
+
+    for my $case ([ 'gpt-4o' => 'claude-sonnet-4-5' ],
+        [ 'gpt-4o-mini' => 'claude-haiku-4-5' ],
+        [ 'claude-opus-4-5' => 'claude-opus-4-5' ])
+    {
+        my ($asked, $model) = @$case;
+
+        to_provider($t, $mock, 'openai', %is, name => $asked,
+            model => $asked, sent => { model => $model,
+                max_tokens => 16_000 });
+        is_deeply(last_request($mock)->{json}{messages}, [ { role => 'user',
+            content => 'Hello' } ], "$asked: the message");
+    }
+
+    to_provider($t, $mock, 'openai', %is, name => 'a limit of its own',
+        body => { max_completion_tokens => 77 }, sent => { max_tokens => 77 });
+    to_provider($t, $mock, 'openai-responses', %is);
+    to_provider($t, $mock, 'anthropic', %is, sent => { max_tokens => 9 });
+    to_client($t, $mock, $_) for qw(openai openai-responses anthropic);
+
+    my $before = $mock->stats->{requests};
+    my $r = ask($t, model => 'gpt-4o', body => { n => 2 });
+    is($r->{status}, 400, 'what it cannot say');
+    is(json($r->{body})->{error}{code}, 'unsupported_parameter', 'why');
+    is(json($r->{body})->{error}{param}, 'n', 'which');
+    is($mock->stats->{requests}, $before, 'not sent');
+
+    my $list = json($t->get('/v1/models')->{body});
+    is(scalar @{ $list->{data} || [] }, 2, 'the list of models');
+
+    takes_images($t, $mock);
+    $t->finish;
+};
+
+
+subtest 'gemini.conf' => sub {
+    my $t = LLMTest->new;
+    my $name = 'generativelanguage.googleapis.com';
+    my $mock = hosted($t, $name);
+    my %is = (host => $name, tls => 1, key => [ 'x-goog-api-key' => $KEY ]);
+
+    start($t, 'gemini.conf', hosts => { $name => $mock });
+
+    for my $case ([ 'gpt-4o' => 'gemini-2.5-flash' ],
+        [ 'gpt-4o-mini' => 'gemini-2.5-flash-lite' ],
+        [ 'gemini-2.5-pro' => 'gemini-2.5-pro' ])
+    {
+        my ($asked, $model) = @$case;
+        my $path = "/v1beta/models/$model:streamGenerateContent";
+
+        to_provider($t, $mock, 'openai', %is, name => $asked, path => $path,
+            query => 'alt=sse', model => $asked, sent => { model => undef });
+    }
+
+    to_provider($t, $mock, 'gemini', %is, model => 'gemini-2.5-pro',
+        path => '/v1beta/models/gemini-2.5-pro:streamGenerateContent',
+        answer_path => '/v1beta/models/gemini-2.5-pro:generateContent');
+    to_client($t, $mock, $_) for qw(openai anthropic gemini);
+
+    takes_images($t, $mock);
+    $t->finish;
+};
+
+
+subtest 'ollama.conf' => sub {
+    my $t = LLMTest->new;
+    my $mock = $t->mock;
+    my %is = (host => 'localhost', path => '/api/chat', query => '');
+
+    start($t, 'ollama.conf', change => at($mock));
+
+    for my $case ([ 'gpt-4o' => 'llama3.2' ],
+        [ 'claude-sonnet-4-5' => 'llama3.2' ],
+        [ 'gpt-oss:20b' => 'gpt-oss:20b' ], [ 'qwen3:8b' => 'qwen3:8b' ])
+    {
+        my ($asked, $model) = @$case;
+
+        for my $client (qw(openai anthropic ollama)) {
+            to_provider($t, $mock, $client, %is, name => "$client, $asked",
+                model => $asked, sent => { model => $model,
+                    keep_alive => '30m' });
+        }
+    }
+
+    to_provider($t, $mock, 'ollama', %is, name => 'a time of its own',
+        body => { keep_alive => '5m' }, sent => { keep_alive => '5m' });
+    to_provider($t, $mock, 'gemini', %is, model => 'gemini-2.5-flash',
+        sent => { model => 'llama3.2' });
+    to_client($t, $mock, $_) for qw(openai anthropic gemini ollama);
+
+    for my $path (qw(/api/tags /api/version /v1/models)) {
+        $t->get($path);
+
+        my $q = last_request($mock);
+        is($q->{path}, $path, "$path: Ollama answers");
+        is($q->{headers}{host}, 'localhost', "$path: to a name of its own");
+    }
+
+    takes_images($t, $mock);
+    $t->finish;
+};
+
+
+subtest 'flowise.conf' => sub {
+    my $t = LLMTest->new;
+    my $mock = $t->mock;
+    my $id = '11111111-2222-4333-8444-555555555555';
+    my %is = (host => 'flowise', path => "/api/v1/prediction/$id",
+        query => '', key => [ authorization => "Bearer $KEY" ],
+        sent => { question => 'Hello', model => undef });
+
+    start($t, 'flowise.conf', change => at($mock));
+
+    for my $client (qw(openai anthropic flowise)) {
+        to_provider($t, $mock, $client, %is, model => 'of-the-client');
+        to_client($t, $mock, $client);
+    }
+
+    my $before = $mock->stats->{requests};
+    my $r = $t->get("/api/v1/chatflows-streaming/$id");
+    is_deeply(json($r->{body}), { isStreaming => JSON::PP::true() },
+        "what Flowise's clients ask first");
+    is($mock->stats->{requests}, $before, 'is answered here');
+    is($t->get('/api/v1/chatflows')->{status}, 405, 'and nothing else');
+
+    takes_images($t, $mock);
+    $t->finish;
+};
+
+
+subtest 'azure.conf' => sub {
+    my $t = LLMTest->new;
+    my $name = 'my.openai.azure.com';
+    my $mock = hosted($t, $name);
+    my %is = (host => $name, tls => 1, key => [ 'api-key' => $KEY ]);
+    my $dated = '/openai/deployments/gpt-4.1_mini-2/chat/completions';
+
+    start($t, 'azure.conf', hosts => { $name => $mock });
+
+    to_provider($t, $mock, 'openai', %is, model => 'gpt-4o-mini',
+        path => '/openai/v1/chat/completions', query => '',
+        sent => { model => 'gpt-4o-mini' });
+    to_client($t, $mock, 'openai');
+
+    to_provider($t, $mock, 'openai', %is, name => "Azure's own client",
+        at => "$dated?api-version=2023-05-15", path => $dated,
+        query => 'api-version=2024-10-21');
+    to_client($t, $mock, 'openai', at => $dated);
+
+    my $before = $mock->stats->{requests};
+
+    for my $path ('/openai/deployments/a%3Fb=c/chat/completions',
+        '/openai/deployments/a%2Fb/chat/completions', '/openai/files')
+    {
+        is(ask($t, path => $path)->{status}, 404, "$path: no deployment");
+    }
+
+    is($mock->stats->{requests}, $before, 'not sent');
+
+    takes_images($t, $mock);
+    $t->finish;
+};
+
+
+subtest 'vllm.conf' => sub {
+    my $t = LLMTest->new;
+    my @mocks = map { $t->mock } 1, 2;
+    my $model = 'meta-llama/Llama-3.1-8B-Instruct';
+    my %is = (host => 'vllm', path => $PATH, query => '',
+        key => [ authorization => "Bearer $KEY" ],
+        sent => { model => $model });
+
+    start($t, 'vllm.conf', change => at(@mocks));
+
+    # the one that serves while the other is busy
+    my $busy = $t->open(method => 'POST', path => $PATH, body => {
+        model => 'any', stream => JSON::PP::true(), messages => [
+            { role => 'user', content => 'Hello' } ] },
+        headers => { 'X-Mock' => 'itl=60000' });
+    is($busy->status, 200, 'one server has a stream');
+
+    my ($free, $taken) = sort { $a->stats->{requests}
+        <=> $b->stats->{requests} } @mocks;
+
+    to_provider($t, $free, $_, %is) for qw(openai anthropic);
+    is($taken->stats->{requests}, 1, 'the other got the rest');
+    $busy->abort;
+    ok($taken->wait(open => 0), 'and that one is free again');
+
+    to_client($t, \@mocks, $_, errors => [ 'fault=s401' ])
+        for qw(openai anthropic);
+
+    my $before = $free->stats->{requests};
+    $free->defaults('status=503');
+
+    for (1 .. 4) {
+        is(ask($t)->{status}, 200, 'one is out of order: the other answers');
+    }
+
+    is($free->stats->{requests}, $before + 1, 'and was asked at first');
+
+    my $list = json($t->get('/v1/models')->{body});
+    is_deeply([ map { $_->{id} } @{ $list->{data} || [] } ], [ $model ],
+        'the list of models');
+
+    takes_images($t, $taken);
     $t->finish;
 };
 
@@ -319,81 +552,10 @@ subtest 'router.conf' => sub {
 };
 
 
-subtest 'anthropic.conf' => sub {
-    my $t = LLMTest->new;
-    my $mock = hosted($t, 'api.anthropic.com');
-
-    start($t, 'anthropic.conf', hosts => { 'api.anthropic.com' => $mock });
-
-    for my $case ([ 'gpt-4o' => 'claude-sonnet-4-5' ],
-        [ 'gpt-4o-mini' => 'claude-haiku-4-5' ],
-        [ 'claude-opus-4-5' => 'claude-opus-4-5' ])
-    {
-        my ($asked, $model) = @$case;
-        my $r = chat($t, $asked);
-        my $q = last_request($mock);
-
-        is($r->{status}, 200, "$asked: a stream");
-        is($r->{events}[-1]{data}, '[DONE]', "$asked: in OpenAI's dialect");
-        like(text_of($r), qr/^Lorem ipsum/, "$asked: text");
-        is($q->{path}, '/v1/messages', "$asked: Anthropic's path");
-        is($q->{headers}{'x-api-key'}, 'sk-CANARY-key', "$asked: our key");
-        is($q->{headers}{authorization}, undef, "$asked: not the client's");
-        is($q->{headers}{'anthropic-version'}, '2023-06-01',
-            "$asked: the version");
-        is($q->{json}{model}, $model, "$asked: the model");
-        is_deeply($q->{json}{messages}, [ { role => 'user',
-            content => 'Hello' } ], "$asked: the message");
-    }
-
-    my $r = chat($t, 'gpt-4o', answer => 1);
-    like(json($r->{body})->{choices}[0]{message}{content}, qr/^Lorem/,
-        'one answer');
-
-    $r = $t->post('/v1/responses', { model => 'gpt-4o', input => 'Hello',
-        stream => JSON::PP::true() });
-    like(read_stream('openai-responses', $r->{body})->{text},
-        qr/^Lorem ipsum/, 'responses');
-
-    $r = $t->post('/v1/messages', { model => 'x', max_tokens => 9,
-        messages => [ { role => 'user', content => 'Hello' } ],
-        stream => JSON::PP::true() });
-    like(read_stream('anthropic', $r->{body})->{text}, qr/^Lorem ipsum/,
-        "Anthropic's own");
-
-    my $before = $mock->stats->{requests};
-    $r = $t->post($PATH, { model => 'gpt-4o', n => 2,
-        messages => [ { role => 'user', content => 'Hello' } ] });
-    is($r->{status}, 400, 'what it cannot say');
-    is(json($r->{body})->{error}{code}, 'unsupported_parameter', 'why');
-    is(json($r->{body})->{error}{param}, 'n', 'which');
-    is($mock->stats->{requests}, $before, 'not sent');
-
-    my $list = json($t->get('/v1/models')->{body});
-    is(scalar @{ $list->{data} || [] }, 2, 'the list of models');
-
-    $t->finish;
-};
-
-
 subtest 'any-client.conf' => sub {
     my $t = LLMTest->new;
     my $ollama = $t->mock;
     my $gemini = hosted($t, 'generativelanguage.googleapis.com');
-    my @messages = (messages => [ { role => 'user', content => 'Hello' } ]);
-    my %stream = (stream => JSON::PP::true());
-    my %ask = (
-        'openai' => [ $PATH, { @messages, %stream } ],
-        'openai-responses' => [ '/v1/responses',
-            { input => 'Hello', %stream } ],
-        'anthropic' => [ '/v1/messages',
-            { @messages, %stream, max_tokens => 9 } ],
-        'gemini' => [ '/v1beta/models/x:streamGenerateContent?alt=sse',
-            { contents => [ { parts => [ { text => 'Hello' } ] } ] } ],
-        'ollama' => [ '/api/chat', { @messages } ],
-        'ollama-generate' => [ '/api/generate', { prompt => 'Hello' } ],
-    );
-
     start($t, 'any-client.conf',
         hosts => { 'generativelanguage.googleapis.com' => $gemini },
         change => sub {
@@ -404,8 +566,10 @@ subtest 'any-client.conf' => sub {
     my $all = sub {
         my ($mock, $path, $how) = @_;
 
-        for my $client (sort keys %ask) {
-            my $r = $t->post(@{ $ask{$client} });
+        for my $client (qw(openai openai-responses anthropic gemini ollama
+            ollama-generate))
+        {
+            my $r = ask($t, client => $client);
             my $q = last_request($mock);
 
             is($r->{status}, 200, "$client: $how");
@@ -416,19 +580,28 @@ subtest 'any-client.conf' => sub {
     };
 
     $all->($ollama, '/api/chat', 'Ollama answers');
-    is(last_request($ollama)->{json}{model}, 'llama3.2', 'its model');
     is($gemini->stats->{requests}, 0, 'not Gemini');
 
+    my $q = last_request($ollama);
+    is($q->{json}{model}, 'llama3.2', 'its model');
+    is($q->{headers}{host}, 'localhost', 'by a name of its own');
+    is_deeply([ grep { defined $q->{headers}{$_} } CREDENTIALS ], [],
+        "without the client's keys");
+
     $t->get('/api/tags');
-    is(last_request($ollama)->{path}, '/api/tags',
+    $q = last_request($ollama);
+    is($q->{path}, '/api/tags',
         'what is no completion goes to Ollama as it is');
+    is($q->{headers}{host}, 'localhost', 'by that name');
 
     $ollama->defaults('fault=error-event-first');
     $all->($gemini,
         '/v1beta/models/gemini-2.5-flash:streamGenerateContent',
         'Ollama fails, Gemini answers');
-    is(last_request($gemini)->{headers}{'x-goog-api-key'}, 'sk-CANARY-key',
-        'with our key');
+    $q = last_request($gemini);
+    is_deeply([ map { $q->{headers}{$_} // () } CREDENTIALS ], [ $KEY ],
+        'with our key and no other');
+    is($q->{headers}{'x-goog-api-key'}, $KEY, 'in its header');
 
     $ollama->stop;
     $all->($gemini,

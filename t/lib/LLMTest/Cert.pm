@@ -40,8 +40,8 @@ sub ca {
 
 
 # cert($host, self_signed => 1, ca => NAME, expired => 1): certificate and key
-# files for this host name (or IP address), signed by the CA unless said
-# otherwise
+# files for this host name (or IP address, or several with commas between),
+# signed by the CA unless said otherwise
 
 sub cert {
     my ($self, $host, %o) = @_;
@@ -51,9 +51,10 @@ sub cert {
 
     if (!$self->{made}{$name}) {
         my ($cert, $key) = $self->_files($name);
-        my $alt = 'subjectAltName='
-            . ($host =~ /^[0-9.]+$/ ? "IP:$host" : "DNS:$host");
-        my @subject = ('-subj', "/CN=$host");
+        my @hosts = split /,/, $host;
+        my $alt = 'subjectAltName=' . join ',',
+            map { (/^[0-9.]+$/ ? 'IP:' : 'DNS:') . $_ } @hosts;
+        my @subject = ('-subj', "/CN=$hosts[0]");
 
         if ($o{self_signed}) {
             $self->_run('req', '-x509', _new_key($key), '-days', 2, @subject,
