@@ -45,7 +45,7 @@ my %client = (
     'anthropic' => { body => "{$chat,S,\"max_tokens\":99}" },
     'gemini' => { body => "{$contents}", done => 0,
         path => "${model}streamGenerateContent?alt=sse",
-        answer => "${model}generateContent" },
+        answer => "${model}generateContent", beat => qr/\n\n\n\n/ },
     'gemini-array' => { body => "{$contents}", done => 0,
         path => "${model}streamGenerateContent",
         answer => "${model}generateContent",
@@ -406,14 +406,16 @@ each_pair('an answer instead of a stream', 'fault=json-200 tokens=3', sub {
 
 
 ###############################################################################
-# a heartbeat is a comment: only where there are comments
+# a heartbeat is a comment, or two line ends: only where there are such
 
 each_pair('heartbeats', 'tokens=2 itl=250', sub {
     my ($pair, $said, $r) = @_;
-    my $beats = () = $r->{body} =~ /^: hb\n/mg;
-    my $can = $client{ $pair->[1] }{comments} // 1;
+    my $c = $client{ $pair->[1] };
+    my $beats = () = $r->{body} =~ ($c->{beat} // qr/^: hb\n/m);
+    my $can = $c->{comments} // 1;
 
     return (differs('text', $said->{text}, 'Lorem ipsum'),
+        ($c->{beat} && $r->{body} =~ /^:/m ? 'a comment' : ()),
         differs('heartbeats', $beats > 0 ? 1 : 0, $can));
 }, group => '/beat');
 

@@ -231,10 +231,18 @@ ngx_llm_stream_auth_refused(ngx_llm_stream_auth_t *auth, ngx_uint_t number,
     } else if (ngx_llm_stream_auth_leased(sh)) {
         rc = NGX_AGAIN;
 
-    } else if (since < gap || ngx_llm_stream_auth_barred(auth)) {
+    } else if (ngx_llm_stream_auth_barred(auth)) {
+        rc = NGX_DECLINED;
+
+    } else if (sh->stale == number) {
+        /* decided for another request, which has no lease yet */
+        rc = NGX_AGAIN;
+
+    } else if (since < gap) {
         rc = NGX_DECLINED;
 
     } else {
+        sh->stale = number;
         sh->refusals++;
         sh->refused = ngx_current_msec;
         rc = NGX_AGAIN;

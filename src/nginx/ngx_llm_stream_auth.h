@@ -44,6 +44,8 @@ typedef struct {
                                             /* likewise, that failed */
     ngx_uint_t                  failures;   /* in a row */
     ngx_msec_t                  retry;      /* not before, if failures */
+    ngx_uint_t                  stale;      /* number of the token that is
+                                               to be renewed */
     ngx_uint_t                  refusals;   /* by the model, in a row */
     ngx_msec_t                  refused;    /* when the last one was, that
                                                the token was renewed for */

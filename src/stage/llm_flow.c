@@ -187,6 +187,8 @@ llm_flow_flush(llm_flow_t *f)
 static inline llm_rc_t
 llm_flow_pass(llm_flow_t *f, const llm_framed_t *ev)
 {
+    f->encoder.passed++;
+
     if (ev->in_input) {
 
         if (f->run_n != 0 && f->run + f->run_n == ev->raw.p) {

@@ -289,6 +289,9 @@ typedef struct {
  */
 int llm_chat_member(llm_chat_writer_t *w, const char *name);
 
+/* The same for a value that nobody asked for, but the provider needs one. */
+int llm_chat_unsaid(llm_chat_writer_t *w, const char *name);
+
 /* The same with a value behind it; nothing when it is absent. */
 void llm_chat_raw(llm_chat_writer_t *w, const char *name,
     const llm_slice_t *raw);

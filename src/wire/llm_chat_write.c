@@ -47,8 +47,12 @@ llm_chat_same(const llm_slice_t *a, const llm_slice_t *b)
 }
 
 
-int
-llm_chat_member(llm_chat_writer_t *w, const char *name)
+/*
+ * A member, unless one of `set` is to be written in its place.  What was not
+ * said gives way to one that is for bodies without the member, too.
+ */
+static int
+llm_chat_begin(llm_chat_writer_t *w, const char *name, unsigned said)
 {
     size_t       i;
     unsigned     given;
@@ -61,9 +65,9 @@ llm_chat_member(llm_chat_writer_t *w, const char *name)
 
     for (i = 0; i < w->nset; i++) {
         if (llm_chat_same(&w->set[i].name, &s)) {
-            given |= !w->set[i].if_absent;
+            given |= !(said && w->set[i].if_absent);
 
-            if (i < w->seen.n) {
+            if (said && i < w->seen.n) {
                 w->seen.p[i] = 1;
             }
         }
@@ -76,6 +80,20 @@ llm_chat_member(llm_chat_writer_t *w, const char *name)
     llm_chat_name(w, &s);
 
     return 1;
+}
+
+
+int
+llm_chat_member(llm_chat_writer_t *w, const char *name)
+{
+    return llm_chat_begin(w, name, 1);
+}
+
+
+int
+llm_chat_unsaid(llm_chat_writer_t *w, const char *name)
+{
+    return llm_chat_begin(w, name, 0);
 }
 
 

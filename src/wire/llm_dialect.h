@@ -54,6 +54,10 @@ typedef struct {
     unsigned        array;          /* frames are elements of a JSON array:
                                        llm_write_frame() */
     unsigned        elements;       /* of that array so far */
+    uint64_t        passed;         /* events that the client got as they came
+                                       from an upstream of its own dialect:
+                                       an encoder then only says what went
+                                       wrong behind them */
     int64_t         now;            /* seconds since 1970, for "created" */
     int64_t         unique;         /* another one for each answer: for ids
                                        that no upstream said */
@@ -77,6 +81,9 @@ struct llm_dialect_s {
                                        else such an answer is an error */
     llm_slice_t     stream_type;    /* Content-Type of a stream */
     llm_slice_t     answer_type;    /* Content-Type of one answer, errors */
+    llm_slice_t     blank;          /* what says nothing between events, where
+                                       libraries fail on a comment; absent:
+                                       a comment does */
 
     /* requests */
     unsigned        stream_default; /* streams when the request has no

@@ -3,6 +3,7 @@
  * come in the words of OpenAI's dialect.
  */
 
+#include "chat_support.h"
 #include "unit_codec.h"
 
 
@@ -597,6 +598,54 @@ test_stream(void **state)
 }
 
 
+/* The limit that it must have is llm_stream_param's if the client said none;
+ * one that was said, or follows from a budget, stays. */
+static void
+test_limit(void **state)
+{
+    size_t                   i;
+    chat_how_t               how;
+    chat_result_t            r;
+    const llm_request_set_t  set = {
+        llm_slice("max_tokens"), llm_slice("16000"), 1
+    };
+
+    static const struct {
+        const char  *said;
+        const char  *limit;
+    } cases[] = {
+        { "", "16000" },
+        { "\"max_tokens\":9,", "9" },
+        { "\"max_tokens\":null,", "16000" },
+        { "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":32000},",
+          "36096" }
+    };
+
+    (void) state;
+
+    memset(&how, 0, sizeof(how));
+    how.set = &set;
+    how.nset = 1;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char    body[256];
+        json_t  *got;
+
+        snprintf(body, sizeof(body), "{%s" ASK "}", cases[i].said);
+        chat_translate(&r, &llm_dialect_anthropic, &llm_dialect_anthropic,
+                       body, strlen(body), &how);
+        assert_int_equal(r.rc, LLM_OK);
+
+        got = json_loads(r.body, JSON_REJECT_DUPLICATES, NULL);
+        assert_non_null(got);
+        assert_int_equal(json_integer_value(json_object_get(got,
+                             "max_tokens")), atoi(cases[i].limit));
+        json_decref(got);
+        chat_done(&r);
+    }
+}
+
+
 /* Every body cut at every byte is refused, never read beyond its end. */
 static void
 test_cuts(void **state)
@@ -644,6 +693,7 @@ main(void)
         cmocka_unit_test(test_temperature),
         cmocka_unit_test(test_thinking),
         cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_limit),
         cmocka_unit_test(test_cuts)
     };
 

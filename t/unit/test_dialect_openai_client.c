@@ -94,6 +94,59 @@ test_openai_stream(void **state)
 }
 
 
+/* Objects of a list in deltas are counted, each choice its own: libraries
+ * that put deltas together fail where there is no index. */
+static void
+test_openai_lists(void **state)
+{
+    size_t       i;
+    client_t     c;
+    llm_event_t  ev;
+
+    static const unsigned  choices[] = { 0, 1, 0 };
+
+#define NOTE(n)  "\"annotations\":[{\"index\":" n ",\"type\":"             \
+                 "\"url_citation\",\"url_citation\":{\"url\":\"u\","       \
+                 "\"title\":\"t\",\"start_index\":2,\"end_index\":5}}]"
+#define SEAL(n)  "\"reasoning_details\":[{\"index\":" n ",\"type\":"       \
+                 "\"reasoning.encrypted\",\"data\":\"d\"}]"
+#define SIGN(n)  "\"reasoning_details\":[{\"index\":" n ",\"type\":"       \
+                 "\"reasoning.text\",\"signature\":\"s\"}]"
+
+    (void) state;
+
+    client_open(&c, &llm_dialect_openai, 0);
+    client_start(&c);
+
+    for (i = 0; i < 3; i++) {
+        memset(&ev, 0, sizeof(llm_event_t));
+
+        ev.type = LLM_EV_CITATION;
+        ev.choice = choices[i];
+        ev.id = llm_slice("u");
+        ev.name = llm_slice("t");
+        ev.start = 2;
+        ev.end = 5;
+        client_event(&c, &ev);
+    }
+
+    memset(&ev, 0, sizeof(llm_event_t));
+
+    ev.type = LLM_EV_REASONING;
+    ev.raw = llm_slice("d");
+    client_event(&c, &ev);
+
+    ev.raw = llm_slice_null;
+    ev.signature = llm_slice("s");
+    client_event(&c, &ev);
+
+    client_close(&c, DELTA0(ROLE) "}\n\n" DELTA0(NOTE("0")) "}\n\n"
+                 DELTA1(ROLE) "}\n\n" DELTA1(NOTE("0")) "}\n\n"
+                 DELTA0(NOTE("1")) "}\n\n" DELTA0(SEAL("0")) "}\n\n"
+                 DELTA0(SIGN("1")) "}\n\n");
+}
+
+
 /* What an upstream does not say is made up alike in both forms. */
 static void
 test_openai_made_up(void **state)
@@ -306,6 +359,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_openai_stream),
+        cmocka_unit_test(test_openai_lists),
         cmocka_unit_test(test_openai_made_up),
         cmocka_unit_test(test_openai_long_label),
         cmocka_unit_test(test_openai_answer),

@@ -129,7 +129,8 @@ test_endings(void **state)
 
     check_chat(CHAT("{\"content\":\"a\"}") CHAT_END("error"),
                BEGIN MESSAGE SAID " failed",
-               "{\"status\":\"failed\",\"error\":{\"code\":\"server_error\","
+               "{\"status\":\"failed\",\"error\":{\"type\":\"server_error\","
+               "\"code\":\"server_error\","
                "\"message\":\"The response ended with an error.\"}}");
 
     check_chat(CHAT("{\"content\":\"a\"}") CHAT_END("unheard of"),
@@ -475,7 +476,7 @@ test_error(void **state)
                "\"message\":\"Slow \\\"down\\\"\\n\",\"param\":null}}");
 
     codec_same("response.error", codec_at(r.last, "response", "error", NULL),
-               "{\"code\":\"rate_limit_exceeded\","
+               "{\"type\":\"requests\",\"code\":\"rate_limit_exceeded\","
                "\"message\":\"Slow \\\"down\\\"\\n\"}");
 
     assert_string_equal(codec_string(r.last, "response", "status", NULL),

@@ -185,6 +185,39 @@ test_endings(void **state)
 }
 
 
+/* No reason of this dialect says that the model failed: a stream and an
+ * answer end with the same fault, whatever the provider speaks. */
+static void
+test_failed_finish(void **state)
+{
+    unsigned       i;
+    flow_case_t    c;
+    flow_result_t  r;
+
+    (void) state;
+
+    for (i = 0; i < 2; i++) {
+        c = flow_default;
+        c.client = &llm_dialect_anthropic;
+        c.answer_out = i;
+
+        flow_run_text(&r, &c,
+            "data: {\"id\":\"a\",\"choices\":[{\"index\":0,\"delta\":"
+            "{\"content\":\"x\"}}]}\n\n"
+            "data: {\"id\":\"a\",\"choices\":[{\"index\":0,\"delta\":{},"
+            "\"finish_reason\":\"error\"}]}\n\n"
+            "data: [DONE]\n\n");
+
+        assert_int_equal(r.rc, LLM_FAILED);
+        assert_int_equal(r.fault, LLM_FAULT_UPSTREAM_ERROR);
+        assert_non_null(strstr(i ? r.body : (char *) r.p, "api_error"));
+        assert_null(strstr((char *) r.p, "message_stop"));
+
+        flow_forget(&r);
+    }
+}
+
+
 /* Answers, to a stream and to an answer of each. */
 static void
 check_answer(const char *path, const char *name)
@@ -242,6 +275,7 @@ main(void)
         cmocka_unit_test(test_cuts),
         cmocka_unit_test(test_passing),
         cmocka_unit_test(test_endings),
+        cmocka_unit_test(test_failed_finish),
         cmocka_unit_test(test_answers)
     };
 

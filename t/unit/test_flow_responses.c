@@ -173,6 +173,57 @@ test_passing(void **state)
 }
 
 
+/*
+ * Behind a response that another wrote there is one event more, the error,
+ * and it goes on counting: a client must not be told of a second response.
+ */
+
+static void
+test_broken(void **state)
+{
+    size_t         n, events;
+    char          *path, *at, want[64];
+    llm_u8        *p;
+    flow_case_t    c;
+    flow_result_t  r;
+
+    (void) state;
+
+    path = unit_path(FIXTURES "/truncated.sse");
+    p = unit_read(path, &n);
+
+    c = flow_default;
+    c.upstream = &llm_dialect_responses;
+    c.client = &llm_dialect_responses;
+
+    flow_run(&r, &c, p, n, NULL, 0);
+
+    assert_int_equal(r.fail, LLM_OK);
+    assert_true(r.before != 0);
+
+    events = 0;
+
+    for (at = strstr((char *) r.p, "data: ");
+         at != NULL && at < (char *) r.p + r.before;
+         at = strstr(at + 1, "\ndata: "))
+    {
+        events++;
+    }
+
+    snprintf(want, sizeof(want), "event: error\ndata: {\"type\":\"error\","
+             "\"sequence_number\":%zu,", events);
+
+    at = (char *) r.p + r.before;
+    assert_memory_equal(at, want, strlen(want));
+    assert_null(strstr(at, "response."));
+    assert_null(strstr(strstr(at, "data: ") + 1, "data: "));
+
+    flow_forget(&r);
+    free(path);
+    free(p);
+}
+
+
 static void
 test_endings(void **state)
 {
@@ -314,6 +365,7 @@ main(void)
         cmocka_unit_test(test_cuts),
         cmocka_unit_test(test_chat),
         cmocka_unit_test(test_passing),
+        cmocka_unit_test(test_broken),
         cmocka_unit_test(test_endings),
         cmocka_unit_test(test_items),
         cmocka_unit_test(test_answers)

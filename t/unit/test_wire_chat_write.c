@@ -147,6 +147,49 @@ test_set(void **state)
 
 
 static void
+write_unsaid(llm_chat_writer_t *w, const llm_chat_t *c)
+{
+    (void) c;
+
+    if (llm_chat_unsaid(w, "limit")) {
+        llm_write_int(w->out, 7);
+    }
+}
+
+
+/* A value that nobody said gives way to every llm_stream_param. */
+static void
+test_unsaid(void **state)
+{
+    chat_how_t               how;
+    const llm_request_set_t  set[] = {
+        { llm_slice("limit"), llm_slice("1"), 0 },
+        { llm_slice("limit"), llm_slice("2"), 1 },
+        { llm_slice("other"), llm_slice("3"), 1 }
+    };
+
+    (void) state;
+
+    memset(&how, 0, sizeof(how));
+    check(write_unsaid, "x", &how, "{\"limit\":7}");
+
+    how.set = set;
+    how.nset = 1;
+    check(write_unsaid, "x", &how, "{\"limit\":1}");
+
+    how.nset = 2;
+    check(write_unsaid, "x", &how, "{\"limit\":2}");
+
+    how.set = &set[1];
+    check(write_unsaid, "x", &how, "{\"limit\":2,\"other\":3}");
+
+    how.set = &set[2];
+    how.nset = 1;
+    check(write_unsaid, "x", &how, "{\"limit\":7,\"other\":3}");
+}
+
+
+static void
 test_read_fails(void **state)
 {
     chat_result_t  r;
@@ -671,6 +714,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_members),
         cmocka_unit_test(test_set),
+        cmocka_unit_test(test_unsaid),
         cmocka_unit_test(test_read_fails),
         cmocka_unit_test(test_splice),
         cmocka_unit_test(test_lost),

@@ -569,7 +569,6 @@ llm_anthropic_decode(llm_decoder_t *d, llm_frame_t *frame)
 const llm_dialect_t  llm_dialect_anthropic = {
     .name = llm_str("anthropic"),
     .framing = LLM_FRAMING_SSE,
-    .failure = 1,
     .stream_type = llm_str("text/event-stream; charset=utf-8"),
     .answer_type = llm_str("application/json"),
 

@@ -176,13 +176,25 @@ static void
 llm_anthropic_write_max_tokens(llm_chat_writer_t *w, const llm_chat_t *c,
     int64_t budget)
 {
+    unsigned  said;
+
+    /* Ollama's "no limit" is -1 */
+
+    said = c->max_tokens.n != 0 && c->max_tokens.p[0] != '-';
+
+    if (!said && budget == 0) {
+        if (llm_chat_unsaid(w, "max_tokens")) {
+            llm_write_int(w->out, LLM_ANTHROPIC_MAX_TOKENS);
+        }
+
+        return;
+    }
+
     if (!llm_chat_member(w, "max_tokens")) {
         return;
     }
 
-    /* Ollama's "no limit" is -1 */
-
-    if (c->max_tokens.n != 0 && c->max_tokens.p[0] != '-') {
+    if (said) {
         llm_chat_splice(w, &c->max_tokens);
 
     } else {

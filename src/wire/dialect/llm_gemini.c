@@ -641,6 +641,10 @@ const llm_dialect_t  llm_dialect_gemini = {
     .stream_type = llm_str("text/event-stream"),
     .answer_type = llm_str("application/json; charset=UTF-8"),
 
+    /* a comment is an error for google-genai in Python and Go, which read
+     * lines; in Node it hides the event behind it */
+    .blank = llm_str("\n\n"),
+
     .needs = llm_str("contents"),
     .model_in_path = 1,
     .read_chat = llm_gemini_read_chat,

@@ -85,6 +85,8 @@ typedef struct {
     llm_usage_t     usage;
     unsigned        has_usage;
     uint32_t        roles[LLM_OPENAI_TABLE / 32];
+    uint16_t        annotations[LLM_OPENAI_TABLE];  /* of each choice so far */
+    uint16_t        details[LLM_OPENAI_TABLE];      /* of its reasoning */
 } llm_openai_stream_t;
 
 
@@ -179,7 +181,7 @@ void llm_openai_write_answer_as(llm_encoder_t *e, const llm_answer_t *a,
 void llm_openai_write_list(llm_out_t *out, const llm_block_t *b);
 void llm_openai_write_finish(llm_out_t *out, const llm_choice_t *c);
 
-/* Writes a citation as one annotation of a message. */
+/* Writes a citation as one annotation of a message, behind its brace. */
 void llm_openai_write_annotation(llm_out_t *out, const llm_event_t *ev);
 
 void llm_openai_error_body(llm_out_t *out, const llm_error_t *err);

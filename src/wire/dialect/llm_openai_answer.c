@@ -137,6 +137,7 @@ llm_openai_write_annotations(llm_out_t *out, const llm_choice_t *c)
         ev.end = item->end;
 
         llm_write_opening(out, n++, ",\"annotations\":[");
+        llm_out_lit(out, "{");
         llm_openai_write_annotation(out, &ev);
     }
 

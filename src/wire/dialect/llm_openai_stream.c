@@ -173,10 +173,24 @@ llm_openai_write_call(llm_out_t *out, const llm_event_t *ev)
 }
 
 
+/*
+ * Begins an object in a list of a delta.  Libraries that put deltas together
+ * join the objects of lists by their index, and fail where there is none.
+ */
+static void
+llm_openai_element(llm_out_t *out, unsigned choice, uint16_t *counts)
+{
+    llm_out_lit(out, "[{\"index\":");
+    llm_write_int(out, choice < LLM_OPENAI_TABLE ? counts[choice]++ : 0);
+    llm_out_lit(out, ",");
+}
+
+
 /* Reasoning; what must come back as it is (signed, or withheld) in the form
  * of OpenRouter. */
 static void
-llm_openai_write_reasoning(llm_out_t *out, const llm_event_t *ev)
+llm_openai_write_reasoning(llm_out_t *out, llm_openai_stream_t *s,
+    const llm_event_t *ev)
 {
     if (ev->text.n != 0) {
         llm_out_lit(out, "\"reasoning_content\":");
@@ -191,14 +205,15 @@ llm_openai_write_reasoning(llm_out_t *out, const llm_event_t *ev)
         llm_out_lit(out, ",");
     }
 
+    llm_out_lit(out, "\"reasoning_details\":");
+    llm_openai_element(out, ev->choice, s->details);
+
     if (ev->raw.n != 0) {
-        llm_out_lit(out, "\"reasoning_details\":[{\"type\":"
-                         "\"reasoning.encrypted\",\"data\":");
+        llm_out_lit(out, "\"type\":\"reasoning.encrypted\",\"data\":");
         llm_write_string(out, &ev->raw, ev->linesep);
 
     } else {
-        llm_out_lit(out, "\"reasoning_details\":[{\"type\":"
-                         "\"reasoning.text\",\"signature\":");
+        llm_out_lit(out, "\"type\":\"reasoning.text\",\"signature\":");
         llm_write_string(out, &ev->signature, ev->linesep);
     }
 
@@ -206,10 +221,11 @@ llm_openai_write_reasoning(llm_out_t *out, const llm_event_t *ev)
 }
 
 
+/* An annotation behind its opening brace. */
 void
 llm_openai_write_annotation(llm_out_t *out, const llm_event_t *ev)
 {
-    llm_out_lit(out, "{\"type\":\"url_citation\",\"url_citation\":{\"url\":\"");
+    llm_out_lit(out, "\"type\":\"url_citation\",\"url_citation\":{\"url\":\"");
     llm_write_inside(out, &ev->id, ev->linesep);
     llm_out_lit(out, "\",\"title\":\"");
     llm_write_inside(out, &ev->name, ev->linesep);
@@ -268,7 +284,7 @@ llm_openai_encode_choice(llm_encoder_t *e, llm_openai_stream_t *s,
 
     case LLM_EV_REASONING:
         llm_openai_chunk(e, s, ev->choice);
-        llm_openai_write_reasoning(e->out, ev);
+        llm_openai_write_reasoning(e->out, s, ev);
         llm_openai_chunk_open(e);
         break;
 
@@ -292,7 +308,8 @@ llm_openai_encode_choice(llm_encoder_t *e, llm_openai_stream_t *s,
 
     case LLM_EV_CITATION:
         llm_openai_chunk(e, s, ev->choice);
-        llm_out_lit(e->out, "\"annotations\":[");
+        llm_out_lit(e->out, "\"annotations\":");
+        llm_openai_element(e->out, ev->choice, s->annotations);
         llm_openai_write_annotation(e->out, ev);
         llm_out_lit(e->out, "]");
         llm_openai_chunk_open(e);

@@ -271,11 +271,22 @@ llm_responses_error_members(llm_out_t *out, const llm_error_t *err)
 }
 
 
+/*
+ * An error, and the response that failed.  Behind a response that another
+ * wrote there is only the error, with the next number: helpers of SDKs take
+ * a response with another id, and a second beginning, for a bug of theirs.
+ */
 void
 llm_responses_stream_error(llm_encoder_t *e, llm_responses_stream_t *s,
     const llm_error_t *err)
 {
     llm_responses_end_t  end;
+
+    s->over = 1;
+
+    if (!s->begun) {
+        s->sequence = (int64_t) e->passed;
+    }
 
     llm_responses_event(e, s, "error");
     llm_out_lit(e->out, ",");
@@ -287,6 +298,10 @@ llm_responses_stream_error(llm_encoder_t *e, llm_responses_stream_t *s,
     llm_out_lit(e->out, "}");
     llm_responses_event_end(e);
 
+    if (!s->begun) {
+        return;
+    }
+
     memset(&end, 0, sizeof(llm_responses_end_t));
     end.status = "failed";
     end.error = err;
@@ -294,5 +309,4 @@ llm_responses_stream_error(llm_encoder_t *e, llm_responses_stream_t *s,
     end.whole = 1;
 
     llm_responses_life_event(e, s, "response.failed", &end);
-    s->over = 1;
 }

@@ -455,12 +455,12 @@ llm_responses_write_usage(llm_out_t *out, const llm_usage_t *u)
 }
 
 
-/* The error of a failed response: a code, which must be one, and a
- * message. */
+/* The error of a failed response: a code, which must be one, and a message;
+ * and the type, without which some readers take the answer for no JSON. */
 static void
 llm_responses_write_failure(llm_out_t *out, const llm_error_t *err)
 {
-    llm_slice_t  code;
+    llm_slice_t  code, type;
 
     if (err == NULL) {
         llm_out_lit(out, "null");
@@ -469,8 +469,11 @@ llm_responses_write_failure(llm_out_t *out, const llm_error_t *err)
 
     code = err->code.n != 0 ? err->code
            : err->type.n != 0 ? err->type : llm_slice("server_error");
+    type = err->type.n != 0 ? err->type : llm_slice("server_error");
 
-    llm_out_lit(out, "{\"code\":");
+    llm_out_lit(out, "{\"type\":");
+    llm_write_string(out, &type, 1);
+    llm_out_lit(out, ",\"code\":");
     llm_write_string(out, &code, 1);
     llm_out_lit(out, ",\"message\":\"");
     llm_write_inside(out, &err->message, 1);

@@ -466,9 +466,9 @@ llm_responses_encode(llm_encoder_t *e, void *state, const llm_event_t *ev)
         return;
     }
 
-    if (!s->begun && (ev->type == LLM_EV_START || ev->type == LLM_EV_ERROR
-                      || ev->type == LLM_EV_END
-                      || llm_responses_is_content(ev)))
+    if (!s->begun && e->passed == 0
+        && (ev->type == LLM_EV_START || ev->type == LLM_EV_ERROR
+            || ev->type == LLM_EV_END || llm_responses_is_content(ev)))
     {
         llm_responses_begin(e, s, ev);
     }
