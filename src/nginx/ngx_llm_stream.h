@@ -358,6 +358,7 @@ char *ngx_llm_stream_next_merge(ngx_llm_stream_loc_conf_t *llcf);
 void ngx_llm_stream_retry_sent(ngx_llm_stream_ctx_t *ctx);
 void ngx_llm_stream_retry_unfit(ngx_llm_stream_ctx_t *ctx);
 ngx_uint_t ngx_llm_stream_retry(ngx_llm_stream_ctx_t *ctx, ngx_uint_t bit);
+void ngx_llm_stream_resend(ngx_llm_stream_ctx_t *ctx);
 ngx_uint_t ngx_llm_stream_retry_status(ngx_llm_stream_ctx_t *ctx,
     ngx_uint_t status);
 ngx_uint_t ngx_llm_stream_intercepts(ngx_llm_stream_ctx_t *ctx,

@@ -210,12 +210,14 @@ ngx_llm_stream_auth_refused(ngx_llm_stream_auth_t *auth, ngx_uint_t number,
     ngx_uint_t status)
 {
     ngx_int_t                      rc;
-    ngx_msec_t                     gap, since;
+    ngx_msec_int_t                 gap, since;
     ngx_llm_stream_auth_shared_t  *sh;
 
     sh = ngx_llm_stream_auth_lock(auth);
 
-    since = ngx_current_msec - sh->refused;
+    /* another worker's clock may be a little ahead */
+
+    since = (ngx_msec_int_t) (ngx_current_msec - sh->refused);
 
     if (since >= 2 * NGX_LLM_STREAM_AUTH_BACKOFF
         || (sh->accepted && status == NGX_HTTP_UNAUTHORIZED))
@@ -238,7 +240,7 @@ ngx_llm_stream_auth_refused(ngx_llm_stream_auth_t *auth, ngx_uint_t number,
         /* decided for another request, which has no lease yet */
         rc = NGX_AGAIN;
 
-    } else if (since < gap) {
+    } else if (sh->refusals && since < gap) {
         rc = NGX_DECLINED;
 
     } else {
@@ -294,7 +296,7 @@ ngx_llm_stream_auth_want(ngx_llm_stream_auth_t *auth, ngx_uint_t stale)
     ngx_uint_t                     mine;
     ngx_llm_stream_auth_shared_t  *sh;
 
-    if (auth->fetch || auth->poll.timer_set) {
+    if (auth->fetch) {
         return;
     }
 
@@ -308,7 +310,7 @@ ngx_llm_stream_auth_want(ngx_llm_stream_auth_t *auth, ngx_uint_t stale)
     if (mine) {
         ngx_llm_stream_auth_start(auth);
 
-    } else {
+    } else if (!auth->poll.timer_set) {
         ngx_add_timer(&auth->poll, NGX_LLM_STREAM_AUTH_POLL);
     }
 }
@@ -364,18 +366,20 @@ ngx_llm_stream_auth_fetched(ngx_llm_stream_auth_t *auth,
         sh->fetcher = 0;
     }
 
+    at = ngx_current_msec;
+
     if (t) {
         ngx_llm_stream_auth_keep(auth, t);
         at = sh->renew;
 
-    } else {
+    } else if (why) {
         first = ngx_llm_stream_auth_missed(auth);
         at = sh->retry;
     }
 
     ngx_llm_stream_auth_unlock(auth);
 
-    if (t == NULL) {
+    if (why) {
         ngx_llm_stream_auth_log(auth, why, first);
     }
 
@@ -396,7 +400,8 @@ ngx_llm_stream_auth_keep(ngx_llm_stream_auth_t *auth, const llm_token_t *t)
 
     /* what lives less than it takes to use it would be fetched for ever */
 
-    life = (ngx_msec_t) ngx_max(t->life, 1000);
+    life = (ngx_msec_t) ngx_max(ngx_min(t->life, NGX_MAX_INT_T_VALUE / 2),
+                                1000);
 
     early = ngx_max(life / 5, NGX_LLM_STREAM_AUTH_EARLY);
     early = ngx_min(early, life / 2);
@@ -407,7 +412,6 @@ ngx_llm_stream_auth_keep(ngx_llm_stream_auth_t *auth, const llm_token_t *t)
     sh->used = 0;
     sh->accepted = 0;
     sh->failures = 0;
-    sh->log_held = 0;
 
     ngx_memcpy(sh->mark, auth->mark, NGX_LLM_STREAM_AUTH_MARK);
     ngx_memcpy(sh->token, t->token, t->n);
@@ -427,19 +431,17 @@ ngx_llm_stream_auth_missed(ngx_llm_stream_auth_t *auth)
     if (ngx_memcmp(sh->tried, auth->mark, NGX_LLM_STREAM_AUTH_MARK) != 0) {
         ngx_memcpy(sh->tried, auth->mark, NGX_LLM_STREAM_AUTH_MARK);
         sh->failures = 0;
-        sh->log_held = 0;
     }
 
     sh->failures++;
     sh->retry = ngx_current_msec + ngx_llm_stream_auth_backoff(sh->failures);
 
-    if (sh->log_held
+    if (sh->logged
         && ngx_llm_stream_auth_left(sh->logged + NGX_LLM_STREAM_AUTH_LOG) > 0)
     {
         return 0;
     }
 
-    sh->log_held = 1;
     sh->logged = ngx_current_msec;
 
     return 1;

@@ -49,8 +49,7 @@ typedef struct {
     ngx_uint_t                  refusals;   /* by the model, in a row */
     ngx_msec_t                  refused;    /* when the last one was, that
                                                the token was renewed for */
-    ngx_msec_t                  logged;
-    unsigned                    log_held;   /* a line was, in this minute */
+    ngx_msec_t                  logged;     /* the last line, 0: none yet */
 
     size_t                      n;          /* 0: no token */
     u_char                      token[LLM_TOKEN_MAX];
@@ -83,7 +82,7 @@ struct ngx_llm_stream_auth_s {
                                                    for another worker */
     ngx_queue_t                    waiting;     /* ctx->wait */
     ngx_llm_stream_fetch_t        *fetch;       /* under way here */
-    ngx_uint_t                     next_addr;
+    ngx_uint_t                     addr;        /* that worked last */
     u_char                         token[LLM_TOKEN_MAX];
 };
 
@@ -110,7 +109,8 @@ void ngx_llm_stream_auth_accepted(ngx_llm_stream_auth_t *auth,
  * not number `stale`. */
 void ngx_llm_stream_auth_want(ngx_llm_stream_auth_t *auth, ngx_uint_t stale);
 
-/* The end of a fetch of this worker: t, or why there is none. */
+/* The end of a fetch of this worker: t, or why there is none; neither: it was
+ * given up. */
 void ngx_llm_stream_auth_fetched(ngx_llm_stream_auth_t *auth,
     const llm_token_t *t, const char *why);
 

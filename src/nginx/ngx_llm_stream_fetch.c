@@ -9,6 +9,9 @@
 #include "ngx_llm_stream_fetch.h"
 
 
+static void ngx_llm_stream_fetch_connect(ngx_llm_stream_fetch_t *f);
+static void ngx_llm_stream_fetch_next(ngx_llm_stream_fetch_t *f,
+    const char *why);
 static void ngx_llm_stream_fetch_connected(ngx_llm_stream_fetch_t *f);
 static void ngx_llm_stream_fetch_tls(ngx_llm_stream_fetch_t *f);
 static void ngx_llm_stream_fetch_handshaked(ngx_connection_t *c);
@@ -16,10 +19,11 @@ static const char *ngx_llm_stream_fetch_verify(ngx_llm_stream_fetch_t *f);
 static void ngx_llm_stream_fetch_write_handler(ngx_event_t *wev);
 static void ngx_llm_stream_fetch_send(ngx_llm_stream_fetch_t *f);
 static void ngx_llm_stream_fetch_read_handler(ngx_event_t *rev);
-static void ngx_llm_stream_fetch_dummy_handler(ngx_event_t *ev);
+static void ngx_llm_stream_fetch_idle_handler(ngx_event_t *ev);
 static void ngx_llm_stream_fetch_timer_handler(ngx_event_t *ev);
 static const char *ngx_llm_stream_fetch_error(ngx_llm_stream_fetch_t *f,
-    const char *what, ngx_err_t err);
+    ngx_err_t err);
+static void ngx_llm_stream_fetch_close(ngx_llm_stream_fetch_t *f);
 static void ngx_llm_stream_fetch_end(ngx_llm_stream_fetch_t *f,
     const char *why);
 
@@ -27,7 +31,6 @@ static void ngx_llm_stream_fetch_end(ngx_llm_stream_fetch_t *f,
 ngx_int_t
 ngx_llm_stream_fetch(ngx_llm_stream_auth_t *auth)
 {
-    ngx_int_t                rc;
     ngx_pool_t              *pool;
     ngx_llm_stream_fetch_t  *f;
 
@@ -50,17 +53,6 @@ ngx_llm_stream_fetch(ngx_llm_stream_auth_t *auth)
     f->log = *ngx_cycle->log;
     f->log.log_level = NGX_LOG_EMERG;
 
-    /* another address at the next attempt */
-
-    f->peer.sockaddr = auth->url.addrs[auth->next_addr].sockaddr;
-    f->peer.socklen = auth->url.addrs[auth->next_addr].socklen;
-    f->peer.name = &auth->url.addrs[auth->next_addr].name;
-    f->peer.get = ngx_event_get_peer;
-    f->peer.log = &f->log;
-    f->peer.log_error = NGX_ERROR_ERR;
-
-    auth->next_addr = (auth->next_addr + 1) % auth->url.naddrs;
-
     f->timer.handler = ngx_llm_stream_fetch_timer_handler;
     f->timer.data = f;
     f->timer.log = &f->log;
@@ -68,32 +60,84 @@ ngx_llm_stream_fetch(ngx_llm_stream_auth_t *auth)
     auth->fetch = f;
     ngx_add_timer(&f->timer, auth->timeout);
 
-    rc = ngx_event_connect_peer(&f->peer);
-
-    if (rc == NGX_ERROR || rc == NGX_BUSY || rc == NGX_DECLINED) {
-        ngx_llm_stream_fetch_end(f, ngx_llm_stream_fetch_error(f, "connect()",
-                                                            ngx_socket_errno));
-        return NGX_OK;
-    }
-
-    f->peer.connection->data = f;
-    f->peer.connection->pool = pool;
-    f->peer.connection->read->handler = ngx_llm_stream_fetch_dummy_handler;
-    f->peer.connection->write->handler = ngx_llm_stream_fetch_write_handler;
-
-    if (rc == NGX_OK) {
-        ngx_llm_stream_fetch_connected(f);
-    }
+    ngx_llm_stream_fetch_connect(f);
 
     return NGX_OK;
 }
 
 
-/* Runs while the connection has nothing to say: it fails when written to. */
+static void
+ngx_llm_stream_fetch_connect(ngx_llm_stream_fetch_t *f)
+{
+    ngx_int_t          rc;
+    ngx_addr_t        *addr;
+    ngx_connection_t  *c;
+
+    addr = &f->auth->url.addrs[f->auth->addr];
+
+    f->peer.sockaddr = addr->sockaddr;
+    f->peer.socklen = addr->socklen;
+    f->peer.name = &addr->name;
+    f->peer.get = ngx_event_get_peer;
+    f->peer.log = &f->log;
+    f->peer.log_error = NGX_ERROR_ERR;
+
+    rc = ngx_event_connect_peer(&f->peer);
+
+    if (rc == NGX_ERROR || rc == NGX_BUSY || rc == NGX_DECLINED) {
+        ngx_llm_stream_fetch_next(f, ngx_llm_stream_fetch_error(f,
+                                                            ngx_socket_errno));
+        return;
+    }
+
+    c = f->peer.connection;
+    c->data = f;
+    c->pool = f->pool;
+    c->read->handler = ngx_llm_stream_fetch_idle_handler;
+    c->write->handler = ngx_llm_stream_fetch_write_handler;
+
+    if (rc == NGX_OK) {
+        ngx_llm_stream_fetch_connected(f);
+    }
+}
+
+
+/* This address cannot be used: the secret was sent to nobody, so the next one
+ * may be tried within the same time. */
 
 static void
-ngx_llm_stream_fetch_dummy_handler(ngx_event_t *ev)
+ngx_llm_stream_fetch_next(ngx_llm_stream_fetch_t *f, const char *why)
 {
+    ngx_llm_stream_auth_t  *auth;
+
+    auth = f->auth;
+    auth->addr = (auth->addr + 1) % auth->url.naddrs;
+
+    if (++f->tried == auth->url.naddrs) {
+        ngx_llm_stream_fetch_end(f, why);
+        return;
+    }
+
+    ngx_llm_stream_fetch_close(f);
+    ngx_llm_stream_fetch_connect(f);
+}
+
+
+/*
+ * Runs while the connection has nothing to say: it fails when written to.
+ * Also when worker_shutdown_timeout is over.
+ */
+
+static void
+ngx_llm_stream_fetch_idle_handler(ngx_event_t *ev)
+{
+    ngx_connection_t  *c;
+
+    c = ev->data;
+
+    if (c->close) {
+        ngx_llm_stream_fetch_end(c->data, NULL);
+    }
 }
 
 
@@ -131,8 +175,7 @@ ngx_llm_stream_fetch_connected(ngx_llm_stream_fetch_t *f)
     }
 
     if (err) {
-        ngx_llm_stream_fetch_end(f, ngx_llm_stream_fetch_error(f, "connect()",
-                                                               err));
+        ngx_llm_stream_fetch_next(f, ngx_llm_stream_fetch_error(f, err));
         return;
     }
 
@@ -158,7 +201,7 @@ ngx_llm_stream_fetch_tls(ngx_llm_stream_fetch_t *f)
     c = f->peer.connection;
     host = &f->auth->host;
 
-    c->write->handler = ngx_llm_stream_fetch_dummy_handler;
+    c->write->handler = ngx_llm_stream_fetch_idle_handler;
 
     if (ngx_ssl_create_connection(f->auth->ssl, c,
                                   NGX_SSL_BUFFER|NGX_SSL_CLIENT)
@@ -213,14 +256,14 @@ ngx_llm_stream_fetch_handshaked(ngx_connection_t *c)
     f = c->data;
 
     if (!c->ssl->handshaked) {
-        ngx_llm_stream_fetch_end(f, "the TLS handshake failed");
+        ngx_llm_stream_fetch_next(f, "the TLS handshake failed");
         return;
     }
 
     why = ngx_llm_stream_fetch_verify(f);
 
     if (why) {
-        ngx_llm_stream_fetch_end(f, why);
+        ngx_llm_stream_fetch_next(f, why);
         return;
     }
 
@@ -286,7 +329,7 @@ ngx_llm_stream_fetch_send(ngx_llm_stream_fetch_t *f)
         f->send.len -= n;
     }
 
-    c->write->handler = ngx_llm_stream_fetch_dummy_handler;
+    c->write->handler = ngx_llm_stream_fetch_idle_handler;
 
     if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
         ngx_llm_stream_fetch_end(f, "no event for the connection");
@@ -312,6 +355,11 @@ ngx_llm_stream_fetch_read_handler(ngx_event_t *rev)
 
     c = rev->data;
     f = c->data;
+
+    if (c->close) {
+        ngx_llm_stream_fetch_end(f, NULL);
+        return;
+    }
 
     for ( ;; ) {
 
@@ -342,7 +390,8 @@ ngx_llm_stream_fetch_read_handler(ngx_event_t *rev)
         rc = ngx_llm_stream_fetch_parse(f, n == 0, &why);
 
         if (rc != NGX_AGAIN) {
-            ngx_llm_stream_fetch_end(f, rc == NGX_OK ? NULL : why);
+            f->done = rc == NGX_OK;
+            ngx_llm_stream_fetch_end(f, why);
             return;
         }
     }
@@ -352,20 +401,27 @@ ngx_llm_stream_fetch_read_handler(ngx_event_t *rev)
 static void
 ngx_llm_stream_fetch_timer_handler(ngx_event_t *ev)
 {
-    ngx_llm_stream_fetch_end(ev->data, "timed out");
+    ngx_llm_stream_fetch_t  *f;
+
+    f = ev->data;
+
+    if (!f->connected) {
+        f->auth->addr = (f->auth->addr + 1) % f->auth->url.naddrs;
+    }
+
+    ngx_llm_stream_fetch_end(f, "timed out");
 }
 
 
 static const char *
-ngx_llm_stream_fetch_error(ngx_llm_stream_fetch_t *f, const char *what,
-    ngx_err_t err)
+ngx_llm_stream_fetch_error(ngx_llm_stream_fetch_t *f, ngx_err_t err)
 {
     u_char  *p, *last;
 
     p = (u_char *) f->why;
     last = p + sizeof(f->why) - 1;
 
-    p = ngx_snprintf(p, last - p, "%s failed (%d: ", what, (int) err);
+    p = ngx_snprintf(p, last - p, "connect() failed (%d: ", (int) err);
     p = ngx_strerror(err, p, last - p);
     *ngx_snprintf(p, last - p, ")") = '\0';
 
@@ -373,48 +429,47 @@ ngx_llm_stream_fetch_error(ngx_llm_stream_fetch_t *f, const char *what,
 }
 
 
-/* The one end: why is NULL when f->token was filled. */
+static void
+ngx_llm_stream_fetch_close(ngx_llm_stream_fetch_t *f)
+{
+    ngx_connection_t  *c;
+
+    c = f->peer.connection;
+
+    if (c == NULL) {
+        return;
+    }
+
+    if (c->ssl) {
+        c->ssl->no_wait_shutdown = 1;
+        c->ssl->no_send_shutdown = !f->connected;
+        (void) ngx_ssl_shutdown(c);
+    }
+
+    ngx_close_connection(c);
+    f->peer.connection = NULL;
+}
+
+
+/* The one end: f->done, or why not; neither when it was given up. */
 
 static void
 ngx_llm_stream_fetch_end(ngx_llm_stream_fetch_t *f, const char *why)
 {
-    u_char                  text[sizeof(f->why)];
-    llm_token_t            *t;
-    ngx_pool_t             *pool;
-    ngx_connection_t       *c;
     ngx_llm_stream_auth_t  *auth;
 
     auth = f->auth;
-    pool = f->pool;
-    c = f->peer.connection;
-    t = &f->token;
 
     if (f->timer.timer_set) {
         ngx_del_timer(&f->timer);
     }
 
-    if (c) {
-
-        if (c->ssl) {
-            c->ssl->no_wait_shutdown = 1;
-            c->ssl->no_send_shutdown = !f->connected;
-            (void) ngx_ssl_shutdown(c);
-        }
-
-        ngx_close_connection(c);
-    }
-
+    ngx_llm_stream_fetch_close(f);
     auth->fetch = NULL;
 
-    if (why) {
-        (void) ngx_cpystrn(text, (u_char *) why, sizeof(text));
-        ngx_llm_stream_auth_fetched(auth, NULL, (char *) text);
+    ngx_llm_stream_auth_fetched(auth, f->done ? &f->token : NULL, why);
 
-    } else {
-        ngx_llm_stream_auth_fetched(auth, t, NULL);
-    }
-
-    ngx_explicit_memzero(t, sizeof(llm_token_t));
+    ngx_explicit_memzero(&f->token, sizeof(llm_token_t));
     ngx_explicit_memzero(f->in.start, f->in.end - f->in.start);
-    ngx_destroy_pool(pool);
+    ngx_destroy_pool(f->pool);
 }

@@ -20,6 +20,7 @@ struct ngx_llm_stream_fetch_s {
     ngx_peer_connection_t     peer;
     ngx_event_t               timer;
     ngx_str_t                 send;         /* what is left of the request */
+    ngx_uint_t                tried;        /* addresses in vain */
 
     ngx_buf_t                 in;           /* the answer */
     ngx_http_request_t       *parser;       /* nginx's parsers want one */
@@ -36,6 +37,7 @@ struct ngx_llm_stream_fetch_s {
     unsigned                  status_done:1;
     unsigned                  header_done:1;
     unsigned                  is_chunked:1;
+    unsigned                  done:1;       /* the token is there */
 };
 
 

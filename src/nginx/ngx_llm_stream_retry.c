@@ -153,9 +153,27 @@ ngx_llm_stream_retry(ngx_llm_stream_ctx_t *ctx, ngx_uint_t bit)
                   llm_fault_info(ctx->a.fault)->code.n,
                   llm_fault_info(ctx->a.fault)->code.p);
 
-    u->conf = &ctx->conf->upstream_resend;
+    ngx_llm_stream_resend(ctx);
 
     return 1;
+}
+
+
+/*
+ * The core is to send the request again.  It may not have sent it at all, if
+ * the answer was there first; then it would not have the attempt's state
+ * reset.
+ */
+
+void
+ngx_llm_stream_resend(ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_http_upstream_t  *u;
+
+    u = ctx->request->upstream;
+
+    u->conf = &ctx->conf->upstream_resend;
+    u->request_sent = 1;
 }
 
 

@@ -12,6 +12,8 @@ static ngx_int_t ngx_llm_stream_wait(ngx_llm_stream_ctx_t *ctx,
     ngx_uint_t stale);
 static ngx_int_t ngx_llm_stream_wait_client(ngx_llm_stream_ctx_t *ctx);
 static void ngx_llm_stream_resume(ngx_event_t *ev);
+static void ngx_llm_stream_write_nothing(ngx_http_request_t *r,
+    ngx_http_upstream_t *u);
 static ngx_int_t ngx_llm_stream_process_renewal(ngx_http_request_t *r);
 static ngx_int_t ngx_llm_stream_repeat(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_peers_again(ngx_llm_stream_ctx_t *ctx);
@@ -205,7 +207,23 @@ ngx_llm_stream_sign_in_again(ngx_llm_stream_ctx_t *ctx, ngx_uint_t status)
 
     ngx_llm_stream_timer_stop(ctx);
 
+    /* a peer that refused before it took the whole request may be gone */
+
+    u->write_event_handler = ngx_llm_stream_write_nothing;
+
+    if (u->peer.connection->write->timer_set) {
+        ngx_del_timer(u->peer.connection->write);
+    }
+
     return ngx_llm_stream_wait(ctx, ctx->token_number);
+}
+
+
+/* u->write_event_handler while the refused request waits. */
+
+static void
+ngx_llm_stream_write_nothing(ngx_http_request_t *r, ngx_http_upstream_t *u)
+{
 }
 
 
@@ -235,12 +253,9 @@ ngx_llm_stream_process_renewal(ngx_http_request_t *r)
 static ngx_int_t
 ngx_llm_stream_repeat(ngx_llm_stream_ctx_t *ctx)
 {
-    ngx_int_t             rc;
-    ngx_str_t             token;
-    ngx_uint_t            number;
-    ngx_http_upstream_t  *u;
-
-    u = ctx->request->upstream;
+    ngx_int_t   rc;
+    ngx_str_t   token;
+    ngx_uint_t  number;
 
     rc = ngx_llm_stream_auth_get(ctx->conf->auth, &token, &number);
 
@@ -254,7 +269,7 @@ ngx_llm_stream_repeat(ngx_llm_stream_ctx_t *ctx)
     ctx->token_number = number;
     ctx->rebuild = 1;
 
-    u->conf = &ctx->conf->upstream_resend;
+    ngx_llm_stream_resend(ctx);
 
     return ngx_llm_stream_peers_again(ctx) == NGX_OK
            ? NGX_HTTP_UPSTREAM_INVALID_HEADER : NGX_ERROR;
@@ -275,6 +290,7 @@ ngx_llm_stream_peers_again(ngx_llm_stream_ctx_t *ctx)
 
     u = ctx->request->upstream;
 
+    u->state->bytes_sent = u->peer.connection->sent;
     u->peer.free(&u->peer, u->peer.data, NGX_PEER_NEXT);
     u->peer.sockaddr = NULL;
 

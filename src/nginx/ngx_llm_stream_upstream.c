@@ -17,6 +17,8 @@
 
 static ngx_int_t ngx_llm_stream_create_request(ngx_http_request_t *r);
 static ngx_int_t ngx_llm_stream_reinit_request(ngx_http_request_t *r);
+static ngx_int_t ngx_llm_stream_rebuild(ngx_llm_stream_ctx_t *ctx,
+    ngx_uint_t status);
 static void ngx_llm_stream_abort_request(ngx_http_request_t *r);
 static void ngx_llm_stream_finalize_request(ngx_http_request_t *r,
     ngx_int_t rc);
@@ -80,11 +82,14 @@ ngx_llm_stream_create_request(ngx_http_request_t *r)
 static ngx_int_t
 ngx_llm_stream_reinit_request(ngx_http_request_t *r)
 {
+    ngx_uint_t             status;
     ngx_http_upstream_t   *u;
     ngx_llm_stream_ctx_t  *ctx;
 
     u = r->upstream;
     ctx = u->input_filter_ctx;
+
+    status = ctx->a.status.code;
 
     if (ctx->a.flow_live) {
         llm_flow_free(&ctx->a.flow);
@@ -92,21 +97,40 @@ ngx_llm_stream_reinit_request(ngx_http_request_t *r)
 
     llm_block_free(&ctx->a.error_body, &ctx->alloc);
     ngx_llm_stream_out_drop(ctx);
+    ngx_llm_stream_wait_no_more(ctx);
     ngx_memzero(&ctx->a, sizeof(ngx_llm_stream_attempt_t));
 
     u->conf = &ctx->conf->upstream;
     u->process_header = ngx_llm_stream_process_status_line;
     r->state = 0;
 
-    if (ctx->rebuild) {
-        ctx->rebuild = 0;
+    return ctx->rebuild ? ngx_llm_stream_rebuild(ctx, status) : NGX_OK;
+}
 
-        if (ngx_llm_stream_build_request(ctx) != NGX_OK) {
-            return NGX_ERROR;
-        }
 
-        u->request_bufs = ctx->request_bufs;
+/* The request with another token; $upstream_status says what the one before
+ * was answered with, where the core has put a 502. */
+
+static ngx_int_t
+ngx_llm_stream_rebuild(ngx_llm_stream_ctx_t *ctx, ngx_uint_t status)
+{
+    ngx_array_t                *states;
+    ngx_http_upstream_state_t  *state;
+
+    ctx->rebuild = 0;
+
+    states = ctx->request->upstream_states;
+    state = states->elts;
+
+    if (states->nelts > 1) {
+        state[states->nelts - 2].status = status;
     }
+
+    if (ngx_llm_stream_build_request(ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ctx->request->upstream->request_bufs = ctx->request_bufs;
 
     return NGX_OK;
 }
