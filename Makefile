@@ -27,7 +27,7 @@ MODULES_PATH ?= $(shell $(NGINX) -V 2>&1 \
 	| sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
 
 .PHONY: all module mock deps help install clean demo lint
-.PHONY: check check-deep bench-ir fuzz matrix versions
+.PHONY: check check-clients check-deep bench-ir fuzz matrix versions
 
 all: module mock
 
@@ -37,6 +37,7 @@ help:
 	@echo 'make demo        stream a chat request through the module;'
 	@echo '                 CLIENT=openai|simple|typed|text'
 	@echo 'make check       all tests'
+	@echo 'make check-clients  the official client libraries and a browser'
 	@echo 'make check-deep  valgrind, sanitizers, fuzzing, cost gates'
 	@echo 'make bench-ir    instructions and system calls per event'
 	@echo 'make fuzz TIME=1h  every fuzz target for that long together'
@@ -78,6 +79,9 @@ demo:
 
 check: all
 	@util/check
+
+check-clients: all
+	@t/clients/run
 
 check-deep: all
 	@util/check-deep
