@@ -23,8 +23,7 @@ static ngx_llm_stream_auth_shared_t *ngx_llm_stream_auth_lock(
 static void ngx_llm_stream_auth_unlock(ngx_llm_stream_auth_t *auth);
 static ngx_uint_t ngx_llm_stream_auth_valid(ngx_llm_stream_auth_t *auth);
 static ngx_uint_t ngx_llm_stream_auth_barred(ngx_llm_stream_auth_t *auth);
-static ngx_uint_t ngx_llm_stream_auth_leased(
-    ngx_llm_stream_auth_shared_t *sh);
+static ngx_uint_t ngx_llm_stream_auth_leased(ngx_llm_stream_auth_t *auth);
 static ngx_uint_t ngx_llm_stream_auth_take(ngx_llm_stream_auth_t *auth);
 static void ngx_llm_stream_auth_start(ngx_llm_stream_auth_t *auth);
 static void ngx_llm_stream_auth_keep(ngx_llm_stream_auth_t *auth,
@@ -148,12 +147,20 @@ ngx_llm_stream_auth_barred(ngx_llm_stream_auth_t *auth)
 }
 
 
-/* Somebody fetches, and is alive: a worker may be killed while it does. */
+/*
+ * Somebody fetches, and is alive: a worker may be killed while it does.  One
+ * of before a reload, that asks with other secrets, is none to wait for.
+ */
 
 static ngx_uint_t
-ngx_llm_stream_auth_leased(ngx_llm_stream_auth_shared_t *sh)
+ngx_llm_stream_auth_leased(ngx_llm_stream_auth_t *auth)
 {
+    ngx_llm_stream_auth_shared_t  *sh;
+
+    sh = auth->shared;
+
     return sh->fetcher && ngx_llm_stream_auth_left(sh->lease) > 0
+           && ngx_memcmp(sh->asks, auth->mark, NGX_LLM_STREAM_AUTH_MARK) == 0
            && (kill(sh->fetcher, 0) == 0 || ngx_errno != NGX_ESRCH);
 }
 
@@ -180,7 +187,7 @@ ngx_llm_stream_auth_get(ngx_llm_stream_auth_t *auth, ngx_str_t *token,
         rc = NGX_OK;
 
     } else if (ngx_llm_stream_auth_barred(auth)
-               && !ngx_llm_stream_auth_leased(sh))
+               && !ngx_llm_stream_auth_leased(auth))
     {
         rc = NGX_DECLINED;
 
@@ -230,7 +237,7 @@ ngx_llm_stream_auth_refused(ngx_llm_stream_auth_t *auth, ngx_uint_t number,
     if (sh->number != number && ngx_llm_stream_auth_valid(auth)) {
         rc = NGX_OK;
 
-    } else if (ngx_llm_stream_auth_leased(sh)) {
+    } else if (ngx_llm_stream_auth_leased(auth)) {
         rc = NGX_AGAIN;
 
     } else if (ngx_llm_stream_auth_barred(auth)) {
@@ -326,11 +333,12 @@ ngx_llm_stream_auth_take(ngx_llm_stream_auth_t *auth)
 
     sh = auth->shared;
 
-    if (ngx_llm_stream_auth_barred(auth) || ngx_llm_stream_auth_leased(sh)) {
+    if (ngx_llm_stream_auth_barred(auth) || ngx_llm_stream_auth_leased(auth)) {
         return 0;
     }
 
     sh->fetcher = ngx_pid;
+    ngx_memcpy(sh->asks, auth->mark, NGX_LLM_STREAM_AUTH_MARK);
     sh->lease = ngx_current_msec + auth->timeout + 1000;
 
     return 1;
@@ -355,24 +363,28 @@ void
 ngx_llm_stream_auth_fetched(ngx_llm_stream_auth_t *auth,
     const llm_token_t *t, const char *why)
 {
-    ngx_uint_t                     first;
+    ngx_uint_t                     mine, first;
     ngx_msec_t                     at;
     ngx_llm_stream_auth_shared_t  *sh;
 
     first = 0;
+    at = ngx_current_msec;
     sh = ngx_llm_stream_auth_lock(auth);
 
-    if (sh->fetcher == ngx_pid) {
+    /* the workers of after a reload may have taken the lease over */
+
+    mine = sh->fetcher == ngx_pid
+           && ngx_memcmp(sh->asks, auth->mark, NGX_LLM_STREAM_AUTH_MARK) == 0;
+
+    if (mine) {
         sh->fetcher = 0;
     }
 
-    at = ngx_current_msec;
-
-    if (t) {
+    if (mine && t) {
         ngx_llm_stream_auth_keep(auth, t);
         at = sh->renew;
 
-    } else if (why) {
+    } else if (mine && why) {
         first = ngx_llm_stream_auth_missed(auth);
         at = sh->retry;
     }
@@ -519,9 +531,8 @@ ngx_llm_stream_auth_renewal_handler(ngx_event_t *ev)
 static void
 ngx_llm_stream_auth_poll_handler(ngx_event_t *ev)
 {
-    ngx_uint_t                     busy;
-    ngx_llm_stream_auth_t         *auth;
-    ngx_llm_stream_auth_shared_t  *sh;
+    ngx_uint_t              busy;
+    ngx_llm_stream_auth_t  *auth;
 
     auth = ev->data;
 
@@ -529,8 +540,8 @@ ngx_llm_stream_auth_poll_handler(ngx_event_t *ev)
         return;
     }
 
-    sh = ngx_llm_stream_auth_lock(auth);
-    busy = ngx_llm_stream_auth_leased(sh);
+    (void) ngx_llm_stream_auth_lock(auth);
+    busy = ngx_llm_stream_auth_leased(auth);
     ngx_llm_stream_auth_unlock(auth);
 
     if (busy) {

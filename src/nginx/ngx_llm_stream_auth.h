@@ -38,6 +38,8 @@ typedef struct {
     unsigned                    accepted;   /* by the model, since it came */
 
     ngx_pid_t                   fetcher;    /* who fetches, 0: nobody */
+    u_char                      asks[NGX_LLM_STREAM_AUTH_MARK];
+                                            /* likewise, of what it asks */
     ngx_msec_t                  lease;      /* until when it may take */
 
     u_char                      tried[NGX_LLM_STREAM_AUTH_MARK];

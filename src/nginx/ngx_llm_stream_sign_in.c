@@ -70,6 +70,12 @@ ngx_llm_stream_wait_client(ngx_llm_stream_ctx_t *ctx)
                             ? ngx_http_block_reading : ngx_http_test_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
 
+    /* its end may have come with the body: there is no event for it again */
+
+    if (r->connection->read->ready && r->http_version < NGX_HTTP_VERSION_20) {
+        ngx_post_event(r->connection->read, &ngx_posted_events);
+    }
+
     /* what the log says if this is where it ends */
 
     ctx->fault = LLM_FAULT_CLIENT_ABORT;
