@@ -371,7 +371,8 @@ ngx_llm_stream_auth_fetched(ngx_llm_stream_auth_t *auth,
     at = ngx_current_msec;
     sh = ngx_llm_stream_auth_lock(auth);
 
-    /* the workers of after a reload may have taken the lease over */
+    /* the workers of after a reload may have taken the lease over; the token
+     * counts all the same, or the two would take it from each other for ever */
 
     mine = sh->fetcher == ngx_pid
            && ngx_memcmp(sh->asks, auth->mark, NGX_LLM_STREAM_AUTH_MARK) == 0;
@@ -380,11 +381,11 @@ ngx_llm_stream_auth_fetched(ngx_llm_stream_auth_t *auth,
         sh->fetcher = 0;
     }
 
-    if (mine && t) {
+    if (t) {
         ngx_llm_stream_auth_keep(auth, t);
         at = sh->renew;
 
-    } else if (mine && why) {
+    } else if (why) {
         first = ngx_llm_stream_auth_missed(auth);
         at = sh->retry;
     }

@@ -213,8 +213,10 @@ ngx_llm_stream_sign_in_again(ngx_llm_stream_ctx_t *ctx, ngx_uint_t status)
 
     ngx_llm_stream_timer_stop(ctx);
 
-    /* a peer that refused before it took the whole request may be gone */
+    /* a peer that refused before it took the whole request, or any of it, may
+     * be gone */
 
+    u->request_sent = 1;
     u->write_event_handler = ngx_llm_stream_write_nothing;
 
     if (u->peer.connection->write->timer_set) {
