@@ -139,8 +139,25 @@ mock_fault_wire_open(mock_chat_t *x)
 }
 
 
+/* The error event that OpenAI's Responses really has, without the member that
+ * its libraries look for, and no response.failed behind it. */
+static void
+mock_fault_flat(mock_buf_t *b)
+{
+    size_t  at, end;
+
+    at = mock_wire_find(b, 0, b->n, ",\"error\":{");
+    end = at == SIZE_MAX ? at : mock_wire_find(b, at, b->n, "\n\n");
+
+    if (end != SIZE_MAX) {
+        b->n = end + 2;
+        mock_wire_splice(b, at, end - 1, "", 0);
+    }
+}
+
+
 /* 1 the server's, 2 overloaded, 3 status= (429), 4 the limit of a rate, with
- * a time */
+ * a time, 5 as 1, for Responses in the API's own form */
 void
 mock_fault_wire_error(mock_chat_t *x)
 {
@@ -171,6 +188,11 @@ mock_fault_wire_error(mock_chat_t *x)
 
     memset(&b, 0, sizeof(b));
     mock_wire_encode(&x->wire, &b, &ev);
+
+    if (x->opt.variant == 5 && x->wire.row == &llm_dialect_responses) {
+        mock_fault_flat(&b);
+    }
+
     mock_fault_put(x, &b);
     mock_buf_free(&b);
 }

@@ -111,6 +111,32 @@ llm_flow_error(const llm_flow_t *f, llm_error_t *err)
 }
 
 
+/* Whether the provider's error event has a member "error". */
+static int
+llm_flow_said_member(const llm_flow_t *f)
+{
+    llm_json_t       j;
+    llm_slice_t      key, v;
+    llm_json_type_t  type;
+
+    llm_json_init(&j, f->said.p + f->said_block, f->said.n - f->said_block,
+                  LLM_JSON_DEPTH_MAX);
+
+    if (llm_json_next(&j) != LLM_JSON_OBJECT) {
+        return 0;
+    }
+
+    while (llm_json_member(&j, &key, &v, &type)) {
+
+        if (type == LLM_JSON_OBJECT && llm_json_is(&key, "error")) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 llm_rc_t
 llm_flow_fail(llm_flow_t *f, llm_fault_t fault)
 {
@@ -142,9 +168,13 @@ llm_flow_fail(llm_flow_t *f, llm_fault_t fault)
         }
 
         llm_out(f->out, f->said.p, f->said_block);
-        llm_frame_end(&f->encoder);
+        f->encoder.passed++;
 
-        return f->out->failed ? LLM_FAILED : LLM_OK;
+        if (!f->conf.client->error_member || llm_flow_said_member(f)) {
+            llm_frame_end(&f->encoder);
+
+            return f->out->failed ? LLM_FAILED : LLM_OK;
+        }
     }
 
     llm_flow_error(f, &err);

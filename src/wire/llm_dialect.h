@@ -79,6 +79,8 @@ struct llm_dialect_s {
                                        choice 0 is said */
     unsigned        failure;        /* a finish can say that the model failed;
                                        else such an answer is an error */
+    unsigned        error_member;   /* libraries see an error in a stream only
+                                       by the member "error" of its event */
     llm_slice_t     stream_type;    /* Content-Type of a stream */
     llm_slice_t     answer_type;    /* Content-Type of one answer, errors */
     llm_slice_t     blank;          /* what says nothing between events, where

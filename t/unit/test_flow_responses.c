@@ -224,6 +224,75 @@ test_broken(void **state)
 }
 
 
+/*
+ * An error that the provider says in a form without the member "error" passes
+ * as it came, and one with the member follows; no third one.
+ */
+static void
+test_flat(void **state)
+{
+    size_t         i;
+    char          *at, text[1024];
+    flow_case_t    c;
+    flow_result_t  r;
+
+    static const char  begin[] =
+        "event: response.created\n"
+        "data: {\"type\":\"response.created\",\"sequence_number\":0,"
+        "\"response\":{\"id\":\"r\",\"object\":\"response\","
+        "\"model\":\"m\",\"status\":\"in_progress\",\"output\":[]}}\n\n"
+        "event: response.output_text.delta\n"
+        "data: {\"type\":\"response.output_text.delta\","
+        "\"sequence_number\":1,\"item_id\":\"i\",\"output_index\":0,"
+        "\"content_index\":0,\"delta\":\"Hel\"}\n\n";
+    static const char  *errors[] = {
+        "event: error\n"
+        "data: {\"type\":\"error\",\"sequence_number\":2,"
+        "\"code\":\"server_error\",\"message\":\"Sorry.\","
+        "\"param\":null}\n\n",
+        "event: response.failed\n"
+        "data: {\"type\":\"response.failed\",\"sequence_number\":2,"
+        "\"response\":{\"id\":\"r\",\"object\":\"response\","
+        "\"status\":\"failed\",\"error\":{\"code\":\"server_error\","
+        "\"message\":\"Sorry.\"}}}\n\n",
+        "event: error\n"
+        "data: {\"type\":\"error\",\"sequence_number\":2,\"error\":{"
+        "\"code\":\"server_error\",\"message\":\"Sorry.\"}}\n\n"
+    };
+
+    (void) state;
+
+    c = flow_default;
+    c.upstream = &llm_dialect_responses;
+    c.client = &llm_dialect_responses;
+
+    for (i = 0; i < 3; i++) {
+        snprintf(text, sizeof(text), "%s%s", begin, errors[i]);
+
+        flow_run(&r, &c, (llm_u8 *) text, strlen(text), NULL, 0);
+
+        assert_int_equal(r.fail, LLM_OK);
+        assert_true(r.n >= strlen(text));
+        assert_memory_equal(r.p, text, strlen(text));
+
+        at = (char *) r.p + strlen(text);
+
+        if (i == 2) {
+            assert_int_equal(r.n, strlen(text));
+
+        } else {
+            assert_memory_equal(at, "event: error\ndata: {\"type\":\"error\","
+                                "\"sequence_number\":3,", 54);
+            assert_non_null(strstr(at, "\"error\":{\"type\":"));
+            assert_non_null(strstr(at, "\"message\":\"Sorry.\""));
+            assert_null(strstr(strstr(at, "data: ") + 1, "data: "));
+        }
+
+        flow_forget(&r);
+    }
+}
+
+
 static void
 test_endings(void **state)
 {
@@ -366,6 +435,7 @@ main(void)
         cmocka_unit_test(test_chat),
         cmocka_unit_test(test_passing),
         cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_flat),
         cmocka_unit_test(test_endings),
         cmocka_unit_test(test_items),
         cmocka_unit_test(test_answers)

@@ -666,6 +666,11 @@ const llm_dialect_t  llm_dialect_responses = {
     .name = llm_str("openai-responses"),
     .framing = LLM_FRAMING_SSE,
     .failure = 1,
+
+    /* openai-node takes the API's own, flat, and response.failed for events
+     * like all others, and the end behind them for a good one */
+    .error_member = 1,
+
     .stream_type = llm_str("text/event-stream; charset=utf-8"),
     .answer_type = llm_str("application/json"),
 

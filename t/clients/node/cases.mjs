@@ -352,7 +352,7 @@ async function first(c) {
 
 
 async function mid(c) {
-    const faults = [1, 2, 3, 4].map((n) =>
+    const faults = [1, 2, 3, 4, 5].map((n) =>
         `error-event-mid,at=5,variant=${n}`);
 
     return reported(c, [...faults, "error-then-done,at=5"],

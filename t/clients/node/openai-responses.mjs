@@ -129,6 +129,7 @@ await run({
     ways: { create, helper },
     answer,
     finish: { stop: "completed", calls: "completed" },
-    failed: (sdk, error) => error instanceof sdk.OpenAIError
-        && (error.status ?? true),
+    // the helper throws the flat event of OpenAI's own as it is
+    failed: (sdk, error) => (error instanceof sdk.OpenAIError
+        ? error.status ?? true : error?.type === "error"),
 });

@@ -340,7 +340,7 @@ def mid(c: Context) -> str | None:
     notes = []
 
     for fault in (*(f"error-event-mid,at=5,variant={variant}"
-                    for variant in (1, 2, 3, 4)), "error-then-done,at=5"):
+                    for variant in (1, 2, 3, 4, 5)), "error-then-done,at=5"):
         notes += _reported(c, fault, lambda way, seen: _demand(
             way == "answer" or seen.pieces,
             f"{way}, {fault}: no text before the error"))
