@@ -421,8 +421,16 @@ subtest 'the name of a model' => sub {
         is(json($q->{body})->{model}, $good{$name}, "$name: in the body");
     }
 
-    my @lines = split /\n/, $t->read_file('named.log');
-    is(scalar @lines, keys(%bad) + keys %good, 'one log line each');
+    # a line is written after the answer
+    my $wanted = keys(%bad) + keys %good;
+    my @lines;
+
+    $t->wait_for(sub {
+        @lines = split /\n/, $t->read_file('named.log');
+        return @lines >= $wanted;
+    });
+
+    is(scalar @lines, $wanted, 'one log line each');
     is((grep { !/^model=\[[ -~]*\]$/ } @lines), 0, 'of plain characters');
     is((grep { $_ eq 'model=[-]' } @lines), scalar keys %bad,
         'with no name that was refused');
