@@ -166,6 +166,26 @@ subtest 'a reload while requests wait' => sub {
 };
 
 
+# two generations of workers, each with requests that wait for a token of its
+# own secret: neither may throw away what it got because the other asks, too
+subtest 'a reload with another secret while requests wait' => sub {
+    $mock->defaults('identity_delay=1000');
+    $clock->advance(4000);
+    my $before = requests();
+    my @waiting = map { open_call($t, '/main') } 1 .. 4;
+
+    ok($mock->wait(sign_ins => $before + 1), 'signing in');
+    config({ client_secret => 'file:%%DIR%%/other' });
+    ok($t->reload, 'reload');
+    push @waiting, map { open_call($t, '/main') } 1 .. 4;
+
+    is($_->result->{status}, 200, 'answered') for @waiting;
+    cmp_ok(requests() - $before, '<=', 4, 'they do not sign in for ever');
+
+    $mock->defaults('');
+};
+
+
 # a connection to each worker: its id and a finished request
 
 sub connections {

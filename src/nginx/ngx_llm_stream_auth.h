@@ -1,6 +1,6 @@
 /*
- * Signing in to a provider with a token of an identity service: what the
- * its files share.
+ * Signing in to a provider with a token of an identity service: what its
+ * files share.
  *
  *   auth_conf  the block llm_stream_auth_provider, the directive
  *   auth_setup what a worker needs of it, made by the master
@@ -122,8 +122,8 @@ ngx_int_t ngx_llm_stream_auth_init_zone(ngx_shm_zone_t *zone, void *data);
 /* sign_in: all that wait look again */
 void ngx_llm_stream_auth_wake(ngx_llm_stream_auth_t *auth);
 
-/* fetch: NGX_OK, and ngx_llm_stream_auth_fetched() is called later; else it
- * never is. */
+/* fetch: NGX_OK, and ngx_llm_stream_auth_fetched() is called once, perhaps
+ * before this returns; else it never is. */
 ngx_int_t ngx_llm_stream_fetch(ngx_llm_stream_auth_t *auth);
 
 
