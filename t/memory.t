@@ -61,6 +61,14 @@ my $locations = join '', map { <<"EOT" } qw(openai simple typed text);
         }
 EOT
 
+$locations .= <<'EOT';
+        location = /plain {
+            proxy_pass http://%%MOCK%%/v1/chat/completions;
+            proxy_buffering off;
+            proxy_http_version 1.1;
+        }
+EOT
+
 # the sockets are small, so that the kernel's memory is not what is measured
 $t->config(<<"EOT")->start;
 %%GLOBALS%%
@@ -274,6 +282,46 @@ for my $proto (qw(h1 h2)) {
         }
     };
 }
+
+
+# Streams whose next token is a long way off.  Both are measured in a worker
+# that is new, with everything for the first request there already.
+
+sub quiet {
+    my ($client) = @_;
+    my @held;
+
+    fresh();
+    ask($client, 'tokens=1')->read_all;
+
+    my $before = $t->rss;
+
+    for my $n (1 .. $stalled) {
+        my $s = ask($client, 'tokens=9,itl=600000');
+        push @held, $s;
+        $s->read_headers;
+    }
+
+    my $each = ($t->rss - $before) / $stalled;
+
+    $_->abort for @held;
+    ok($mock->wait(open => 0, limit => 30), "$client: all are gone");
+    note("$client: $each bytes each");
+
+    return $each;
+}
+
+
+subtest 'a stream that waits, beside plain proxy_pass' => sub {
+    my $plain = quiet('plain');
+
+    for my $client (qw(openai simple typed)) {
+        my $each = quiet($client);
+
+        next if $valgrind;
+        cmp_ok($each, '<=', $plain + 4 * KB, "$client: bytes each");
+    }
+};
 
 
 # What one such client costs: all that nginx has for its connection, its

@@ -200,6 +200,18 @@ typedef struct {
 } ngx_llm_stream_attempt_t;
 
 
+/* What the provider's body is made of; needed until it was sent for good, and
+ * gone in one piece then: a heap of small pieces would not shrink again. */
+
+typedef struct {
+    ngx_pool_t                 *pool;           /* this lives in it, too */
+    llm_alloc_t                 alloc;          /* of that pool */
+    llm_chat_writer_t           writer;         /* its rope: the body */
+    llm_plan_t                  plan;           /* in the same dialect */
+    llm_chat_t                  chat;           /* between dialects */
+} ngx_llm_stream_plan_t;
+
+
 typedef struct {
     /* first: nginx's debug log reads ev->data as a connection */
     ngx_http_request_t         *request;
@@ -219,9 +231,7 @@ typedef struct {
     ngx_str_t                   uri;
     ngx_int_t                   path_stream;    /* -1: not said there */
     llm_block_t                 prompt;
-    llm_plan_t                  plan;
-    llm_chat_t                  chat;
-    llm_chat_writer_t           writer;         /* its rope: the body */
+    ngx_llm_stream_plan_t      *plan;
     ngx_chain_t                *request_bufs;
     ngx_str_t                   token;          /* of llm_stream_auth */
     ngx_uint_t                  token_number;
@@ -235,6 +245,7 @@ typedef struct {
     ngx_buf_t                  *out_buf;        /* being written to */
     ngx_buf_t                  *out_ref;        /* refers to u->buffer */
     size_t                      out_bytes;      /* of the answer, so far */
+    size_t                      out_size;       /* of the latest buffer */
 
     ngx_event_t                 timer;
     ngx_msec_t                  start;
@@ -260,9 +271,6 @@ typedef struct {
     unsigned                    response:1;     /* the answer is ours */
     unsigned                    finished:1;
     unsigned                    error_sent:1;
-    unsigned                    plan_live:1;    /* writer */
-    unsigned                    edited:1;       /* plan */
-    unsigned                    translated:1;   /* chat */
     unsigned                    body_read:1;
     unsigned                    waiting:1;      /* for a token */
     unsigned                    renewed:1;      /* the token was refused */
@@ -298,6 +306,7 @@ ngx_int_t ngx_llm_stream_check_model(ngx_llm_stream_ctx_t *ctx,
 /* plan: model and body for the provider */
 ngx_int_t ngx_llm_stream_eval_model(ngx_llm_stream_ctx_t *ctx);
 ngx_int_t ngx_llm_stream_plan_request(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_plan_drop(ngx_llm_stream_ctx_t *ctx);
 
 /* sign_in: a token first */
 ngx_int_t ngx_llm_stream_sign_in(ngx_llm_stream_ctx_t *ctx);

@@ -272,7 +272,8 @@ ngx_llm_stream_merge_upstream(ngx_conf_t *cf,
     ngx_conf_merge_uint_value(conf->upstream.next_upstream_tries,
                               prev->upstream.next_upstream_tries, 0);
     ngx_conf_merge_size_value(conf->upstream.buffer_size,
-                              prev->upstream.buffer_size, 8192);
+                              prev->upstream.buffer_size,
+                              (size_t) ngx_pagesize);
     ngx_conf_merge_value(conf->upstream.ignore_client_abort,
                          prev->upstream.ignore_client_abort, 0);
 

@@ -104,14 +104,22 @@ ngx_llm_stream_create_ctx(ngx_http_request_t *r)
     ngx_pool_cleanup_t    *cln;
     ngx_llm_stream_ctx_t  *ctx;
 
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_llm_stream_ctx_t));
+    /* for itself: most of a block of the pool's would stay empty beside it */
+
+    ctx = ngx_pmemalign(r->pool, sizeof(ngx_llm_stream_ctx_t),
+                        NGX_ALIGNMENT);
+    if (ctx == NULL) {
+        return NULL;
+    }
+
+    cln = ngx_pool_cleanup_add(r->pool, 0);
     if (cln == NULL) {
         return NULL;
     }
 
-    ctx = cln->data;
     ngx_memzero(ctx, sizeof(ngx_llm_stream_ctx_t));
 
+    cln->data = ctx;
     cln->handler = ngx_llm_stream_cleanup;
 
     ctx->request = r;
@@ -258,20 +266,5 @@ ngx_llm_stream_cleanup(void *data)
     }
 
     llm_block_free(&ctx->a.error_body, &ctx->alloc);
-    llm_block_free(&ctx->prompt, &ctx->alloc);
-
-    if (ctx->edited) {
-        llm_plan_free(&ctx->plan);
-        ctx->edited = 0;
-    }
-
-    if (ctx->translated) {
-        llm_chat_free(&ctx->chat);
-        ctx->translated = 0;
-    }
-
-    if (ctx->plan_live) {
-        llm_chat_writer_free(&ctx->writer);
-        ctx->plan_live = 0;
-    }
+    ngx_llm_stream_plan_drop(ctx);
 }

@@ -1,16 +1,18 @@
 /*
  * The sink: what the flow writes becomes buffers of the client's response.
- * The core recycles them through u->free_bufs.  A buffer either owns
- * NGX_LLM_STREAM_OUT_SIZE bytes and is written to, or refers to the upstream
- * buffer, whose bytes the core keeps until all output was taken.  Nothing is
- * allocated per event once a stream is under way, and nothing is ever freed
- * here: HTTP/2 frames may still point at it.
+ * The core recycles them through u->free_bufs.  A buffer either owns memory
+ * and is written to, or refers to the upstream buffer, whose bytes the core
+ * keeps until all output was taken.  The first is small, as most events are;
+ * each further one that a batch needs is twice as large, up to a limit.
+ * Nothing is allocated per event once a stream is under way, and nothing is
+ * ever freed here: HTTP/2 frames may still point at it.
  */
 
 #include "ngx_llm_stream.h"
 
 
-#define NGX_LLM_STREAM_OUT_SIZE  4096
+#define NGX_LLM_STREAM_OUT_MIN  1024
+#define NGX_LLM_STREAM_OUT_MAX  4096
 
 
 static llm_rc_t ngx_llm_stream_out_more(llm_out_t *out);
@@ -172,12 +174,16 @@ ngx_llm_stream_out_more(llm_out_t *out)
     }
 
     if (b->start == NULL) {
-        b->start = ngx_palloc(ctx->request->pool, NGX_LLM_STREAM_OUT_SIZE);
+        ctx->out_size = ctx->out_size
+                        ? ngx_min(2 * ctx->out_size, NGX_LLM_STREAM_OUT_MAX)
+                        : NGX_LLM_STREAM_OUT_MIN;
+
+        b->start = ngx_palloc(ctx->request->pool, ctx->out_size);
         if (b->start == NULL) {
             return LLM_NOMEM;
         }
 
-        b->end = b->start + NGX_LLM_STREAM_OUT_SIZE;
+        b->end = b->start + ctx->out_size;
     }
 
     b->pos = b->start;

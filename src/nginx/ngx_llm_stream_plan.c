@@ -11,6 +11,12 @@
 #include "llm_utf8.h"
 
 
+#define NGX_LLM_STREAM_PLAN_POOL  4096
+
+
+static ngx_int_t ngx_llm_stream_plan_create(ngx_llm_stream_ctx_t *ctx);
+static void *ngx_llm_stream_plan_resize(void *data, void *p, size_t old,
+    size_t n);
 static ngx_int_t ngx_llm_stream_eval_params(ngx_llm_stream_ctx_t *ctx,
     llm_request_set_t **set);
 static ngx_int_t ngx_llm_stream_edit(ngx_llm_stream_ctx_t *ctx,
@@ -55,9 +61,9 @@ ngx_llm_stream_eval_model(ngx_llm_stream_ctx_t *ctx)
 
 
 /*
- * Makes the provider's body in ctx->writer.rope.  Runs after the upstream was
- * created, because values may use any variable of the request.  NGX_OK, or a
- * status.
+ * Makes the provider's body in ctx->plan->writer.rope.  Runs after the
+ * upstream was created, because values may use any variable of the request.
+ * NGX_OK, or a status.
  */
 
 ngx_int_t
@@ -73,12 +79,93 @@ ngx_llm_stream_plan_request(ngx_llm_stream_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    llm_chat_writer_init(&ctx->writer, &ctx->alloc);
-    ctx->plan_live = 1;
+    if (ngx_llm_stream_plan_create(ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     return ctx->asker == ctx->conf->dialect
            ? ngx_llm_stream_edit(ctx, set, nset)
            : ngx_llm_stream_translate(ctx, set, nset);
+}
+
+
+static ngx_int_t
+ngx_llm_stream_plan_create(ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_pool_t             *pool;
+    ngx_llm_stream_plan_t  *plan;
+
+    pool = ngx_create_pool(NGX_LLM_STREAM_PLAN_POOL,
+                           ctx->request->connection->log);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    plan = ngx_pcalloc(pool, sizeof(ngx_llm_stream_plan_t));
+    if (plan == NULL) {
+        ngx_destroy_pool(pool);
+        return NGX_ERROR;
+    }
+
+    plan->pool = pool;
+    plan->alloc.resize = ngx_llm_stream_plan_resize;
+    plan->alloc.ctx = pool;
+
+    llm_chat_writer_init(&plan->writer, &plan->alloc);
+    ctx->plan = plan;
+
+    return NGX_OK;
+}
+
+
+/* The wire library's memory: large pieces are freed when it says so, the
+ * others with the pool. */
+
+static void *
+ngx_llm_stream_plan_resize(void *data, void *p, size_t old, size_t n)
+{
+    ngx_pool_t  *pool = data;
+
+    void  *new;
+
+    new = NULL;
+
+    if (n) {
+        new = ngx_palloc(pool, n);
+        if (new == NULL) {
+            return NULL;
+        }
+    }
+
+    if (p) {
+        if (new) {
+            ngx_memcpy(new, p, ngx_min(old, n));
+        }
+
+        ngx_pfree(pool, p);
+    }
+
+    return new;
+}
+
+
+/*
+ * Frees what the provider's body was made of: at the end, or as soon as the
+ * body is sent and can no more be asked for again.  A stream may last for
+ * long.
+ */
+
+void
+ngx_llm_stream_plan_drop(ngx_llm_stream_ctx_t *ctx)
+{
+    llm_block_free(&ctx->prompt, &ctx->alloc);
+
+    if (ctx->plan == NULL) {
+        return;
+    }
+
+    ngx_destroy_pool(ctx->plan->pool);
+    ctx->plan = NULL;
 }
 
 
@@ -112,13 +199,12 @@ ngx_llm_stream_edit(ngx_llm_stream_ctx_t *ctx, llm_request_set_t *set,
 
     change.usage = ctx->ask_usage;
 
-    rc = llm_request_plan(&ctx->plan, ctx->body.data, ctx->body.len, &change,
-                          &ctx->alloc);
+    rc = llm_request_plan(&ctx->plan->plan, ctx->body.data, ctx->body.len,
+                          &change, &ctx->plan->alloc);
 
     if (rc == LLM_OK) {
-        ctx->edited = 1;
-        rc = llm_plan_rope(&ctx->plan, ctx->body.data, ctx->body.len,
-                           &ctx->writer.rope);
+        rc = llm_plan_rope(&ctx->plan->plan, ctx->body.data, ctx->body.len,
+                           &ctx->plan->writer.rope);
     }
 
     if (rc == LLM_INVALID) {
@@ -137,7 +223,7 @@ ngx_llm_stream_translate(ngx_llm_stream_ctx_t *ctx, llm_request_set_t *set,
     llm_rc_t            rc;
     llm_chat_writer_t  *w;
 
-    w = &ctx->writer;
+    w = &ctx->plan->writer;
 
     w->max_depth = ctx->conf->max_depth;
     w->quirks = ctx->conf->provider->quirks;
@@ -151,19 +237,19 @@ ngx_llm_stream_translate(ngx_llm_stream_ctx_t *ctx, llm_request_set_t *set,
         w->model.n = ctx->model.len;
     }
 
-    ctx->translated = 1;
-    rc = llm_chat_translate(w, &ctx->chat, ctx->asker, ctx->conf->dialect,
-                            ctx->body.data, ctx->body.len);
+    rc = llm_chat_translate(w, &ctx->plan->chat, ctx->asker,
+                            ctx->conf->dialect, ctx->body.data,
+                            ctx->body.len);
 
     if (rc == LLM_NOMEM) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     if (rc != LLM_OK) {
-        return ngx_llm_stream_refuse(ctx, ctx->chat.member
+        return ngx_llm_stream_refuse(ctx, ctx->plan->chat.member
                                           ? LLM_FAULT_BAD_REQUEST
                                           : LLM_FAULT_BAD_JSON,
-                                     ctx->chat.member);
+                                     ctx->plan->chat.member);
     }
 
     return ngx_llm_stream_losses(ctx);
@@ -179,7 +265,7 @@ ngx_llm_stream_losses(ngx_llm_stream_ctx_t *ctx)
     llm_block_t        *b;
     llm_chat_writer_t  *w;
 
-    w = &ctx->writer;
+    w = &ctx->plan->writer;
 
     if (w->refused.n && !ctx->conf->unsupported_drop) {
         return ngx_llm_stream_refuse_lost(ctx, &w->refused);

@@ -348,6 +348,10 @@ ngx_llm_stream_open(ngx_llm_stream_ctx_t *ctx, ngx_uint_t status)
     ctx->written_at = ngx_current_msec;
     ngx_llm_stream_timer_update(ctx);
 
+    if (u->request_body_sent) {
+        ngx_llm_stream_plan_drop(ctx);
+    }
+
     /*
      * The core runs the input filter, and with it the output, only when
      * bytes are left behind the header: one that stands for what is held.

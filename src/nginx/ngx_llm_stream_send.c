@@ -159,7 +159,7 @@ ngx_llm_stream_own_lines(ngx_llm_stream_ctx_t *ctx, ngx_array_t *lines)
         return NGX_ERROR;
     }
 
-    n = ngx_sprintf(p, "%uz", llm_rope_length(&ctx->writer.rope)) - p;
+    n = ngx_sprintf(p, "%uz", llm_rope_length(&ctx->plan->writer.rope)) - p;
 
     return ngx_llm_stream_line(lines, "Content-Length",
                                sizeof("Content-Length") - 1, p, n);
@@ -639,7 +639,7 @@ ngx_llm_stream_splice(ngx_llm_stream_ctx_t *ctx, ngx_buf_t *head)
     cl->buf = b = head;
     ctx->request_bufs = cl;
     ll = &cl->next;
-    rope = &ctx->writer.rope;
+    rope = &ctx->plan->writer.rope;
 
     for (i = 0; i < llm_rope_npieces(rope); i++) {
 

@@ -473,6 +473,16 @@ llm_openai_decode_answer(llm_decoder_t *d, llm_frame_t *answer)
 }
 
 
+static void
+llm_openai_decode_drop(llm_decoder_t *d)
+{
+    llm_openai_state_t  *s;
+
+    s = d->state;
+    llm_block_free(&s->calls, &d->alloc);
+}
+
+
 const llm_dialect_t  llm_dialect_openai = {
     .name = llm_str("openai"),
     .framing = LLM_FRAMING_SSE,
@@ -490,6 +500,7 @@ const llm_dialect_t  llm_dialect_openai = {
     .decode = llm_openai_decode,
     .decode_answer = llm_openai_decode_answer,
     .decode_size = sizeof(llm_openai_state_t),
+    .decode_drop = llm_openai_decode_drop,
 
     .stream_size = sizeof(llm_openai_stream_t),
     .encode = llm_openai_encode,

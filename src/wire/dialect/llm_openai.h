@@ -54,10 +54,9 @@ typedef struct {
     uint64_t        id;             /* hash, 0: none was said */
 } llm_openai_known_t;
 
-/* What a decoder remembers between chunks. */
+/* What a decoder remembers between chunks; most streams call no tool. */
 typedef struct {
-    unsigned            n;
-    llm_openai_known_t  calls[LLM_OPENAI_CALLS];
+    llm_block_t         calls;      /* llm_openai_known_t */
 } llm_openai_state_t;
 
 typedef struct {
@@ -79,14 +78,19 @@ typedef struct {
     llm_event_t           ev;
 } llm_openai_chunk_t;
 
+/* Objects that lists of deltas had so far, of each choice. */
+typedef struct {
+    uint16_t        annotations[LLM_OPENAI_TABLE];
+    uint16_t        details[LLM_OPENAI_TABLE];      /* of its reasoning */
+} llm_openai_elements_t;
+
 typedef struct {
     llm_block_t     head;       /* a chunk up to its choices; empty: START
                                    was not seen */
     llm_usage_t     usage;
     unsigned        has_usage;
     uint32_t        roles[LLM_OPENAI_TABLE / 32];
-    uint16_t        annotations[LLM_OPENAI_TABLE];  /* of each choice so far */
-    uint16_t        details[LLM_OPENAI_TABLE];      /* of its reasoning */
+    llm_openai_elements_t  *elements;   /* NULL: there were none */
 } llm_openai_stream_t;
 
 

@@ -267,11 +267,12 @@ static llm_openai_known_t *
 llm_openai_find_call(llm_openai_chunk_t *c, unsigned index,
     unsigned has_index, uint64_t id)
 {
-    unsigned             i;
-    llm_openai_known_t  *call;
+    size_t               i;
+    llm_openai_known_t  *call, *calls;
     llm_openai_state_t  *s;
 
     s = c->d->state;
+    calls = (llm_openai_known_t *) (void *) s->calls.p;
 
     if (c->answer) {
 
@@ -280,8 +281,8 @@ llm_openai_find_call(llm_openai_chunk_t *c, unsigned index,
         return NULL;
     }
 
-    for (i = s->n; i != 0; i--) {
-        call = &s->calls[i - 1];
+    for (i = s->calls.n / sizeof(*calls); i != 0; i--) {
+        call = &calls[i - 1];
 
         if (call->choice != c->ev.choice) {
             continue;
@@ -302,51 +303,68 @@ llm_openai_find_call(llm_openai_chunk_t *c, unsigned index,
 }
 
 
-/*
- * The number of the call in c->ev.  Mistral leaves the index out; Gemini's
- * OpenAI endpoint and others say 0 for each of several whole calls: one with
- * a name and another id is another call.
- */
-static unsigned
-llm_openai_number(llm_openai_chunk_t *c, unsigned index, unsigned has_index)
+/* Adds the call in c->ev to those that are known. */
+static llm_rc_t
+llm_openai_new_call(llm_openai_chunk_t *c, unsigned index, uint64_t id)
 {
-    unsigned             i;
-    uint64_t             id;
-    llm_openai_known_t  *call;
+    size_t               i, n;
+    llm_openai_known_t   call, *calls;
     llm_openai_state_t  *s;
 
     s = c->d->state;
+    n = s->calls.n / sizeof(call);
+    calls = (llm_openai_known_t *) (void *) s->calls.p;
 
-    if (s == NULL) {
-        return index;
+    if (n == LLM_OPENAI_CALLS) {
+        c->ev.tool_index = index;
+        return LLM_OK;
+    }
+
+    call.choice = c->ev.choice;
+    call.index = index;
+    call.number = 0;
+    call.id = id;
+
+    for (i = 0; i < n; i++) {
+        call.number += calls[i].choice == call.choice;
+    }
+
+    c->ev.tool_index = call.number;
+
+    return llm_block_append(&s->calls, &c->d->alloc, &call, sizeof(call));
+}
+
+
+/*
+ * Numbers the call in c->ev.  Mistral leaves the index out; Gemini's OpenAI
+ * endpoint and others say 0 for each of several whole calls: one with a name
+ * and another id is another call.
+ */
+static llm_rc_t
+llm_openai_number(llm_openai_chunk_t *c, unsigned index, unsigned has_index)
+{
+    uint64_t             id;
+    llm_openai_known_t  *call;
+
+    if (c->d->state == NULL) {
+        c->ev.tool_index = index;
+        return LLM_OK;
     }
 
     id = llm_openai_hash(&c->ev.id);
     call = llm_openai_find_call(c, index, has_index, id);
 
-    if (call == NULL && s->n == LLM_OPENAI_CALLS) {
-        return index;
-    }
-
     if (call == NULL) {
-        call = &s->calls[s->n];
-        call->choice = c->ev.choice;
-        call->index = index;
-        call->number = 0;
-        call->id = 0;
-
-        for (i = 0; i < s->n; i++) {
-            call->number += s->calls[i].choice == c->ev.choice;
-        }
-
-        s->n++;
+        return llm_openai_new_call(c, index, id);
     }
 
     if (call->id == 0) {
         call->id = id;
     }
 
-    return call->number;
+    c->ev.tool_index = call->number;
+
+    return LLM_OK;
 }
 
 
@@ -384,6 +402,7 @@ static llm_rc_t
 llm_openai_tool(llm_openai_chunk_t *c, llm_json_t *j, unsigned pos)
 {
     int64_t          n;
+    llm_rc_t         rc;
     unsigned         index, has_index;
     llm_slice_t      v, key;
     llm_json_type_t  type;
@@ -418,7 +437,10 @@ llm_openai_tool(llm_openai_chunk_t *c, llm_json_t *j, unsigned pos)
     }
 
     if (llm_openai_has_call(c)) {
-        c->ev.tool_index = llm_openai_number(c, index, has_index);
+        rc = llm_openai_number(c, index, has_index);
+        if (rc != LLM_OK) {
+            return rc;
+        }
     }
 
     return llm_openai_call(c);

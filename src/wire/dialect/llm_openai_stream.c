@@ -173,6 +173,25 @@ llm_openai_write_call(llm_out_t *out, const llm_event_t *ev)
 }
 
 
+/* NULL: no memory, which ends the stream. */
+static llm_openai_elements_t *
+llm_openai_elements(llm_encoder_t *e, llm_openai_stream_t *s)
+{
+    if (s->elements == NULL) {
+        s->elements = e->alloc.resize(e->alloc.ctx, NULL, 0,
+                                      sizeof(llm_openai_elements_t));
+        if (s->elements == NULL) {
+            e->rc = LLM_NOMEM;
+            return NULL;
+        }
+
+        memset(s->elements, 0, sizeof(llm_openai_elements_t));
+    }
+
+    return s->elements;
+}
+
+
 /*
  * Begins an object in a list of a delta.  Libraries that put deltas together
  * join the objects of lists by their index, and fail where there is none.
@@ -181,7 +200,8 @@ static void
 llm_openai_element(llm_out_t *out, unsigned choice, uint16_t *counts)
 {
     llm_out_lit(out, "[{\"index\":");
-    llm_write_int(out, choice < LLM_OPENAI_TABLE ? counts[choice]++ : 0);
+    llm_write_int(out, counts && choice < LLM_OPENAI_TABLE
+                       ? counts[choice]++ : 0);
     llm_out_lit(out, ",");
 }
 
@@ -189,9 +209,14 @@ llm_openai_element(llm_out_t *out, unsigned choice, uint16_t *counts)
 /* Reasoning; what must come back as it is (signed, or withheld) in the form
  * of OpenRouter. */
 static void
-llm_openai_write_reasoning(llm_out_t *out, llm_openai_stream_t *s,
+llm_openai_write_reasoning(llm_encoder_t *e, llm_openai_stream_t *s,
     const llm_event_t *ev)
 {
+    llm_out_t              *out;
+    llm_openai_elements_t  *el;
+
+    out = e->out;
+
     if (ev->text.n != 0) {
         llm_out_lit(out, "\"reasoning_content\":");
         llm_write_string(out, &ev->text, ev->linesep);
@@ -205,8 +230,10 @@ llm_openai_write_reasoning(llm_out_t *out, llm_openai_stream_t *s,
         llm_out_lit(out, ",");
     }
 
+    el = llm_openai_elements(e, s);
+
     llm_out_lit(out, "\"reasoning_details\":");
-    llm_openai_element(out, ev->choice, s->details);
+    llm_openai_element(out, ev->choice, el ? el->details : NULL);
 
     if (ev->raw.n != 0) {
         llm_out_lit(out, "\"type\":\"reasoning.encrypted\",\"data\":");
@@ -272,7 +299,8 @@ static void
 llm_openai_encode_choice(llm_encoder_t *e, llm_openai_stream_t *s,
     const llm_event_t *ev)
 {
-    llm_slice_t  word;
+    llm_slice_t             word;
+    llm_openai_elements_t  *el;
 
     llm_openai_role(e, s, ev->choice);
 
@@ -284,7 +312,7 @@ llm_openai_encode_choice(llm_encoder_t *e, llm_openai_stream_t *s,
 
     case LLM_EV_REASONING:
         llm_openai_chunk(e, s, ev->choice);
-        llm_openai_write_reasoning(e->out, s, ev);
+        llm_openai_write_reasoning(e, s, ev);
         llm_openai_chunk_open(e);
         break;
 
@@ -307,9 +335,10 @@ llm_openai_encode_choice(llm_encoder_t *e, llm_openai_stream_t *s,
         break;
 
     case LLM_EV_CITATION:
+        el = llm_openai_elements(e, s);
         llm_openai_chunk(e, s, ev->choice);
         llm_out_lit(e->out, "\"annotations\":");
-        llm_openai_element(e->out, ev->choice, s->annotations);
+        llm_openai_element(e->out, ev->choice, el ? el->annotations : NULL);
         llm_openai_write_annotation(e->out, ev);
         llm_out_lit(e->out, "]");
         llm_openai_chunk_open(e);
@@ -419,4 +448,10 @@ llm_openai_stream_drop(llm_encoder_t *e, void *state)
     s = state;
 
     llm_block_free(&s->head, &e->alloc);
+
+    if (s->elements) {
+        (void) e->alloc.resize(e->alloc.ctx, s->elements,
+                               sizeof(llm_openai_elements_t), 0);
+        s->elements = NULL;
+    }
 }
