@@ -14,6 +14,7 @@
 #include "mock_buf.h"
 #include "mock_options.h"
 #include "mock_stats.h"
+#include "mock_timer.h"
 #include "mock_token.h"
 
 
@@ -24,6 +25,7 @@ typedef struct mock_blob_s    mock_blob_t;
 
 typedef struct mock_s {
     struct event_base  *base;
+    mock_timers_t       timers;     /* of answers under way */
     SSL_CTX            *ssl;
 
     mock_options_t      started;    /* of the command line */
@@ -49,8 +51,9 @@ typedef struct mock_s {
 } mock_t;
 
 
-/* CLOCK_MONOTONIC in microseconds. */
+/* CLOCK_MONOTONIC in microseconds, in nanoseconds. */
 int64_t mock_now(void);
+int64_t mock_now_ns(void);
 
 
 #endif /* MOCK_H */

@@ -16,11 +16,8 @@
 
 
 static void
-mock_answer_on_timer(evutil_socket_t fd, short what, void *arg)
+mock_answer_on_timer(void *arg)
 {
-    (void) fd;
-    (void) what;
-
     mock_answer_run(arg);
 }
 
@@ -39,7 +36,8 @@ mock_answer_new(mock_conn_t *c, const mock_request_t *r, const char *id,
     a->record->answer = a;
     c->answer = a;
 
-    evtimer_assign(&a->timer, c->mock->base, mock_answer_on_timer, a);
+    a->timer.fn = mock_answer_on_timer;
+    a->timer.arg = a;
 
     return a;
 }
@@ -66,7 +64,7 @@ mock_answer_end(mock_answer_t *a, mock_end_t end)
     c->answer = NULL;
     mock_stats_end(c->mock, a->record, end);
 
-    evtimer_del(&a->timer);
+    mock_timer_take(&c->mock->timers, &a->timer);
 
     if (a->source->free) {
         a->source->free(a->data);
@@ -74,17 +72,6 @@ mock_answer_end(mock_answer_t *a, mock_end_t end)
 
     mock_buf_free(&a->out);
     free(a);
-}
-
-
-static void
-mock_answer_sleep(mock_answer_t *a, int64_t us)
-{
-    struct timeval  tv;
-
-    tv.tv_sec = us / 1000000;
-    tv.tv_usec = us % 1000000;
-    evtimer_add(&a->timer, &tv);
 }
 
 
@@ -177,7 +164,6 @@ mock_answer_take_ack(mock_record_t *r)
 static int
 mock_answer_step(mock_answer_t *a)
 {
-    int64_t       left;
     mock_conn_t  *c;
     mock_step_t   step;
 
@@ -196,14 +182,12 @@ mock_answer_step(mock_answer_t *a)
         return 0;
 
     case MOCK_STEP_SLEEP:
-        left = a->due - mock_now();
-
-        if (left <= 0) {
+        if (a->due <= mock_now()) {
             return 0;
         }
 
         a->waits = step;
-        mock_answer_sleep(a, left);
+        mock_timer_set(&c->mock->timers, &a->timer, a->due);
         return 1;
 
     case MOCK_STEP_ACK:
@@ -237,8 +221,8 @@ mock_answer_run(mock_answer_t *a)
     /* an acknowledgement is consumed by the step that waited for it */
     if (a->waits == MOCK_STEP_STALL
         || (a->waits == MOCK_STEP_ACK && !mock_answer_take_ack(a->record))
-        || (a->waits == MOCK_STEP_SLEEP && a->due > mock_now()
-            && evtimer_pending(&a->timer, NULL)))
+        || (a->waits == MOCK_STEP_SLEEP && mock_timer_waits(&a->timer)
+            && a->due > mock_now()))
     {
         return;
     }
@@ -257,7 +241,7 @@ mock_answer_run(mock_answer_t *a)
         }
     }
 
-    mock_answer_sleep(a, 0);
+    mock_timer_set(&a->conn->mock->timers, &a->timer, mock_now());
 }
 
 

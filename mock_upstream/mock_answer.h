@@ -40,7 +40,7 @@ struct mock_answer_s {
     unsigned              blocked;  /* the peer did not keep up since the
                                        source looked (and cleared it) */
 
-    struct event          timer;
+    mock_timer_t          timer;
     mock_step_t           waits;    /* SLEEP, ACK, STALL; SEND: for room */
 };
 

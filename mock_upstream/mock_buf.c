@@ -49,13 +49,9 @@ mock_resize(void *p, size_t n)
 
 
 void
-mock_buf_reserve(mock_buf_t *b, size_t n)
+mock_buf_grow(mock_buf_t *b, size_t n)
 {
     size_t  cap;
-
-    if (b->cap - b->n >= n) {
-        return;
-    }
 
     cap = b->cap ? b->cap : 256;
 
@@ -65,26 +61,6 @@ mock_buf_reserve(mock_buf_t *b, size_t n)
 
     b->p = mock_resize(b->p, cap);
     b->cap = cap;
-}
-
-
-void
-mock_buf_add(mock_buf_t *b, const void *p, size_t n)
-{
-    if (n == 0) {
-        return;
-    }
-
-    mock_buf_reserve(b, n);
-    memcpy(b->p + b->n, p, n);
-    b->n += n;
-}
-
-
-void
-mock_buf_str(mock_buf_t *b, const char *s)
-{
-    mock_buf_add(b, s, strlen(s));
 }
 
 

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "llm_wire.h"
 
@@ -22,11 +23,38 @@ typedef struct {
 void *mock_zalloc(size_t n);
 void *mock_resize(void *p, size_t n);
 
-/* Makes room for n more bytes. */
-void mock_buf_reserve(mock_buf_t *b, size_t n);
+void mock_buf_grow(mock_buf_t *b, size_t n);
 
-void mock_buf_add(mock_buf_t *b, const void *p, size_t n);
-void mock_buf_str(mock_buf_t *b, const char *s);
+
+/* Makes room for n more bytes. */
+static inline void
+mock_buf_reserve(mock_buf_t *b, size_t n)
+{
+    if (b->cap - b->n < n) {
+        mock_buf_grow(b, n);
+    }
+}
+
+
+/* An event consists of some thirty pieces: this is inline for them. */
+static inline void
+mock_buf_add(mock_buf_t *b, const void *p, size_t n)
+{
+    if (n) {
+        mock_buf_reserve(b, n);
+        memcpy(b->p + b->n, p, n);
+        b->n += n;
+    }
+}
+
+
+static inline void
+mock_buf_str(mock_buf_t *b, const char *s)
+{
+    mock_buf_add(b, s, strlen(s));
+}
+
+
 #define mock_buf_lit(b, lit)  mock_buf_add(b, lit, sizeof(lit) - 1)
 void mock_buf_fill(mock_buf_t *b, int c, size_t n);
 void mock_buf_fmt(mock_buf_t *b, const char *fmt, ...)

@@ -268,13 +268,20 @@ mock_chat_delta(mock_chat_t *x, unsigned choice, const char *delta, size_t n,
 
 
 static void
-mock_chat_text(mock_chat_t *x, const char *member, unsigned choice,
+mock_chat_text(mock_chat_t *x, mock_kind_t kind, unsigned choice,
     uint64_t i)
 {
     mock_buf_t  *b;
+    const char  *member;
 
     b = &x->event;
-    mock_chat_tokens(x, choice, i);
+    member = x->opt.refusal ? "refusal" : "content";
+
+    if (kind == MOCK_KIND_REASONING) {
+        member = x->opt.reasoning_name;
+    }
+
+    mock_chat_tokens(x, kind, choice, i);
     mock_chat_open(x, choice);
     mock_buf_lit(b, "{\"");
     mock_buf_str(b, member);
@@ -397,7 +404,7 @@ mock_chat_message(mock_chat_t *x, unsigned choice, mock_buf_t *b)
 
     if (x->opt.tokens) {
         mock_buf_str(b, x->opt.refusal ? ",\"refusal\":\"" : "\"");
-        mock_chat_whole(x, choice, x->opt.tokens, b);
+        mock_chat_whole(x, MOCK_KIND_CONTENT, choice, b);
         mock_buf_lit(b, "\"");
     }
 
@@ -410,7 +417,7 @@ mock_chat_message(mock_chat_t *x, unsigned choice, mock_buf_t *b)
         mock_buf_json(b, x->opt.reasoning_name,
                       strlen(x->opt.reasoning_name));
         mock_buf_lit(b, "\":\"");
-        mock_chat_whole(x, choice, x->opt.reasoning, b);
+        mock_chat_whole(x, MOCK_KIND_REASONING, choice, b);
         mock_buf_lit(b, "\"");
     }
 
@@ -456,7 +463,7 @@ mock_chat_json_logprobs(mock_chat_t *x, unsigned choice, mock_buf_t *b)
 
     for (k = 0; k < x->opt.tokens && b->n < MOCK_CHAT_LIST_MAX; k++) {
         mock_buf_str(b, k ? "," : "");
-        mock_chat_tokens(x, choice, (uint64_t) k);
+        mock_chat_tokens(x, MOCK_KIND_CONTENT, choice, (uint64_t) k);
         mock_chat_logprobs(x, b);
     }
 
@@ -537,11 +544,8 @@ mock_chat_chunk(mock_chat_t *x, uint64_t k)
         break;
 
     case MOCK_KIND_REASONING:
-        mock_chat_text(x, x->opt.reasoning_name, choice, i);
-        break;
-
     case MOCK_KIND_CONTENT:
-        mock_chat_text(x, x->opt.refusal ? "refusal" : "content", choice, i);
+        mock_chat_text(x, mock_chat_kind(x, k), choice, i);
         break;
 
     case MOCK_KIND_CITATION:
@@ -570,6 +574,32 @@ mock_chat_chunk(mock_chat_t *x, uint64_t k)
 }
 
 
+/* Has event k a time of its own?  Without a pace the first token has, and
+ * an event that waits for an acknowledgement has none. */
+static int
+mock_chat_timed(const mock_chat_t *x, uint64_t k)
+{
+    if (x->opt.lockstep[0]) {
+        return 0;
+    }
+
+    return x->opt.itl || (x->opt.ttft && (!x->req.stream
+                                          || k == x->edges[MOCK_KIND_ROLE]));
+}
+
+
+static void
+mock_chat_stamp(mock_chat_t *x, uint64_t k)
+{
+    x->stamp.made = mock_now_ns();
+    x->stamp.late = 0;
+
+    if (mock_chat_timed(x, k) && x->stamp.made > x->due * 1000) {
+        x->stamp.late = x->stamp.made - x->due * 1000;
+    }
+}
+
+
 void
 mock_chat_build(mock_chat_t *x, uint64_t k)
 {
@@ -577,6 +607,10 @@ mock_chat_build(mock_chat_t *x, uint64_t k)
 
     x->event.n = 0;
     x->event_at = 0;
+
+    if (x->opt.text == MOCK_TEXT_STAMP) {
+        mock_chat_stamp(x, k);
+    }
 
     if (mock_chat_kind(x, k) == MOCK_KIND_BODY) {
         if (x->route.serves == MOCK_SERVES_EMBED) {

@@ -9,6 +9,7 @@
 #include "mock_chat_request.h"
 #include "mock_delay.h"
 #include "mock_gzip.h"
+#include "mock_stamp.h"
 #include "mock_text.h"
 #include "mock_wire.h"
 
@@ -91,6 +92,7 @@ struct mock_chat_s {
 
     mock_buf_t            event;        /* the last one built */
     size_t                event_at;     /* where it starts, after comments */
+    mock_stamp_t          stamp;        /* of its tokens */
     mock_buf_t            token;
     mock_buf_t            scratch;
     mock_buf_t            scratch2;
@@ -158,11 +160,13 @@ typedef struct {
 
 void mock_chat_counts(const mock_chat_t *x, mock_counts_t *counts);
 
-/* The text of event i of a choice, to x->token: characters. */
-void mock_chat_tokens(mock_chat_t *x, unsigned choice, uint64_t i);
+/* The text of event i of a choice, to x->token: characters.  kind: content
+ * or reasoning, here and below. */
+void mock_chat_tokens(mock_chat_t *x, mock_kind_t kind, unsigned choice,
+    uint64_t i);
 
 /* All of them, as the inside of a string. */
-void mock_chat_whole(mock_chat_t *x, unsigned choice, int64_t tokens,
+void mock_chat_whole(mock_chat_t *x, mock_kind_t kind, unsigned choice,
     mock_buf_t *b);
 
 /* The element of a list of logprobs that belongs to x->token. */

@@ -25,27 +25,36 @@ mock_chat_counts(const mock_chat_t *x, mock_counts_t *counts)
 
 
 void
-mock_chat_tokens(mock_chat_t *x, unsigned choice, uint64_t i)
+mock_chat_tokens(mock_chat_t *x, mock_kind_t kind, unsigned choice,
+    uint64_t i)
 {
+    int       stamp;
     uint64_t  k, per;
 
     per = (uint64_t) x->opt.per_event;
+    stamp = x->opt.text == MOCK_TEXT_STAMP && kind == MOCK_KIND_CONTENT;
     x->token.n = 0;
 
     for (k = i * per; k < (i + 1) * per; k++) {
-        mock_text_token(&x->text, choice, k, &x->token);
+        if (stamp) {
+            mock_stamp(&x->token, &x->stamp, k + 1, (size_t) x->opt.size);
+        } else {
+            mock_text_token(&x->text, choice, k, &x->token);
+        }
     }
 }
 
 
 void
-mock_chat_whole(mock_chat_t *x, unsigned choice, int64_t tokens,
+mock_chat_whole(mock_chat_t *x, mock_kind_t kind, unsigned choice,
     mock_buf_t *b)
 {
-    int64_t  i;
+    int64_t  i, tokens;
+
+    tokens = kind == MOCK_KIND_CONTENT ? x->opt.tokens : x->opt.reasoning;
 
     for (i = 0; i < tokens && b->n < MOCK_CHAT_JSON_MAX; i++) {
-        mock_chat_tokens(x, choice, (uint64_t) i);
+        mock_chat_tokens(x, kind, choice, (uint64_t) i);
         mock_buf_json(b, x->token.p, x->token.n);
     }
 }

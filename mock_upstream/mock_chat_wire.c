@@ -84,7 +84,7 @@ mock_chat_wire_reasoning(mock_chat_t *x, unsigned choice, uint64_t i)
 {
     llm_event_t  ev;
 
-    mock_chat_tokens(x, choice, i);
+    mock_chat_tokens(x, MOCK_KIND_REASONING, choice, i);
     mock_wire_event(&ev, LLM_EV_REASONING, choice);
     ev.text = mock_wire_chars(&x->token);
     mock_wire_encode(&x->wire, &x->bytes, &ev);
@@ -103,7 +103,7 @@ mock_chat_wire_text(mock_chat_t *x, unsigned choice, uint64_t i)
     mock_buf_t   list;
     llm_event_t  ev;
 
-    mock_chat_tokens(x, choice, i);
+    mock_chat_tokens(x, MOCK_KIND_CONTENT, choice, i);
     mock_wire_event(&ev, x->opt.refusal ? LLM_EV_REFUSAL : LLM_EV_TEXT,
                     choice);
     ev.text = mock_wire_chars(&x->token);
@@ -475,7 +475,7 @@ mock_chat_gather_texts(mock_chat_t *x, llm_answer_t *a, unsigned choice)
     memset(&b, 0, sizeof(b));
 
     if (x->opt.reasoning) {
-        mock_chat_whole(x, choice, x->opt.reasoning, &b);
+        mock_chat_whole(x, MOCK_KIND_REASONING, choice, &b);
         mock_wire_event(&ev, LLM_EV_REASONING, choice);
         ev.text = mock_wire_inside(b.p, b.n);
 
@@ -488,7 +488,7 @@ mock_chat_gather_texts(mock_chat_t *x, llm_answer_t *a, unsigned choice)
     }
 
     if (x->opt.tokens) {
-        mock_chat_whole(x, choice, x->opt.tokens, &b);
+        mock_chat_whole(x, MOCK_KIND_CONTENT, choice, &b);
         mock_wire_event(&ev, x->opt.refusal ? LLM_EV_REFUSAL : LLM_EV_TEXT,
                         choice);
         ev.text = mock_wire_inside(b.p, b.n);
@@ -511,7 +511,7 @@ mock_chat_gather_logprobs(mock_chat_t *x, llm_answer_t *a, unsigned choice)
 
     for (k = 0; k < x->opt.tokens; k++) {
         mock_buf_str(&b, k ? "," : "");
-        mock_chat_tokens(x, choice, (uint64_t) k);
+        mock_chat_tokens(x, MOCK_KIND_CONTENT, choice, (uint64_t) k);
         mock_chat_logprobs(x, &b);
     }
 

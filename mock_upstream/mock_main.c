@@ -35,13 +35,20 @@ typedef struct {
 
 
 int64_t
-mock_now(void)
+mock_now_ns(void)
 {
     struct timespec  ts;
 
     (void) clock_gettime(CLOCK_MONOTONIC, &ts);
 
-    return (int64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+    return (int64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+
+int64_t
+mock_now(void)
+{
+    return mock_now_ns() / 1000;
 }
 
 
@@ -316,12 +323,11 @@ mock_main_arguments(mock_t *mock, mock_main_t *m, int argc, char **argv)
 }
 
 
-static struct event_base *
-mock_main_base(void)
+/* The event loop and its timer; 0, or -1. */
+static int
+mock_main_loop(mock_t *mock)
 {
-    struct rlimit         limit;
-    struct event_base    *base;
-    struct event_config  *config;
+    struct rlimit  limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;
@@ -330,19 +336,18 @@ mock_main_base(void)
 
     (void) signal(SIGPIPE, SIG_IGN);
 
-    config = event_config_new();
-    if (config == NULL) {
-        return NULL;
+    mock->base = event_base_new();
+
+    if (mock->base == NULL
+        || mock_timers_open(&mock->timers, mock->base) != 0)
+    {
+        return -1;
     }
 
-    /* gaps below a millisecond, counted from now and not from when the loop
-     * woke up */
-    (void) event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
-    (void) event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME);
-    base = event_base_new_with_config(config);
-    event_config_free(config);
+    evtimer_assign(&mock->kick, mock->base, mock_control_on_kick, mock);
+    evtimer_assign(&mock->reap, mock->base, mock_conn_reap, mock);
 
-    return base;
+    return 0;
 }
 
 
@@ -444,6 +449,7 @@ mock_main_free(mock_t *mock)
     /* lets the bufferevents go for good */
     (void) event_base_loop(mock->base, EVLOOP_NONBLOCK);
     mock_conn_reap(-1, 0, mock);
+    mock_timers_close(&mock->timers);
     event_del(&mock->kick);
     event_del(&mock->reap);
 
@@ -473,14 +479,10 @@ main(int argc, char **argv)
 
     mock_options_init(&mock.started);
 
-    mock.base = mock_main_base();
-    if (mock.base == NULL) {
+    if (mock_main_loop(&mock) != 0) {
         fputs("llm-mock: no event loop\n", stderr);
         return 1;
     }
-
-    evtimer_assign(&mock.kick, mock.base, mock_control_on_kick, &mock);
-    evtimer_assign(&mock.reap, mock.base, mock_conn_reap, &mock);
 
     rc = mock_main_arguments(&mock, &m, argc, argv);
 

@@ -48,7 +48,7 @@ typedef struct {
 /* at most 64 rows: mock_options_t.set has a bit for each */
 static const mock_option_t  mock_option_table[] = {
     MOCK_UINT(tokens, MOCK_BIG, 20),
-    MOCK_WORD(text, "lorem|digits|unicode|echo|marker|file"),
+    MOCK_WORD(text, "lorem|digits|unicode|echo|marker|file|stamp"),
     MOCK_UINT(size, 16 << 20, 0),
     MOCK_UINT(per_event, 4096, 1),
     MOCK_UINT(reasoning, MOCK_BIG, 0),

@@ -74,7 +74,7 @@ mock_text_init(mock_text_t *t, const mock_options_t *o,
     const mock_buf_t *user, const mock_buf_t *file, const char *id)
 {
     memset(t, 0, sizeof(*t));
-    t->kind = (int) o->text;
+    t->kind = o->text == MOCK_TEXT_STAMP ? MOCK_TEXT_LOREM : (int) o->text;
     t->size = (size_t) o->size;
 
     switch (t->kind) {

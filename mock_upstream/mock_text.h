@@ -19,7 +19,8 @@ typedef struct {
     size_t       nwords;
 } mock_text_t;
 
-/* user: the message that echo sends back; file: --text. */
+/* user: the message that echo sends back; file: --text.  Beside stamps,
+ * which are no text of their own, stands lorem. */
 void mock_text_init(mock_text_t *t, const mock_options_t *o,
     const mock_buf_t *user, const mock_buf_t *file, const char *id);
 void mock_text_free(mock_text_t *t);

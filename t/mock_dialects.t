@@ -11,6 +11,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use JSON::PP qw(decode_json);
+use LLMTest::Stamp qw(stamps);
 use MIME::Base64 qw(decode_base64);
 use MockRaw;
 use MockReader;
@@ -158,6 +159,17 @@ subtest 'text, finish reason, usage, ids' => sub {
     is(streamed('anthropic', '')->{first_input}, 12,
         'anthropic: input from the start');
     is(streamed('flowise', '')->{output}, 3, 'flowise: output');
+};
+
+subtest 'stamps' => sub {
+    each_way('text=stamp,itl=0.1', sub {
+        my ($name, $what, $r) = @_;
+        my @stamps = eval { stamps($r->{text}) };
+
+        is_deeply([map { $_->{k} } @stamps], [1 .. 3], "$what: each token")
+            or diag($@);
+        is(scalar(grep { $_->{late} == 0 } @stamps), 0, "$what: how late");
+    });
 };
 
 subtest 'heads' => sub {
