@@ -15,10 +15,16 @@ INC = -Isrc/wire -Isrc/stage
 BUILD = build
 MODULE = $(BUILD)/ngx_llm_stream_module.so
 MOCK = $(BUILD)/llm-mock
+BENCH = $(BUILD)/llm-bench
+RELAY = $(BUILD)/llm-relay
 
 WIRE_SRC = $(wildcard src/wire/*.c src/wire/dialect/*.c)
 LIB_SRC = $(WIRE_SRC) $(wildcard src/stage/*.c)
 MOCK_SRC = $(wildcard mock_upstream/*.c)
+CLIENT_SRC = $(wildcard benchmarks/client/*.c) mock_upstream/mock_delay.c
+RELAY_SRC = $(wildcard benchmarks/relay/*.c) \
+	$(patsubst %,benchmarks/client/bench_%.c,hist json loop memory) \
+	mock_upstream/mock_buf.c mock_upstream/mock_heap.c
 NGINX_SIDE = ngx_llm_stream_module.c $(wildcard src/nginx/*.c src/nginx/*.h)
 HEADERS = $(wildcard src/*/*.h src/wire/dialect/*.h)
 
@@ -27,6 +33,7 @@ MODULES_PATH ?= $(shell $(NGINX) -V 2>&1 \
 	| sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
 
 .PHONY: all module mock deps help install clean demo lint
+.PHONY: bench bench-full bench-quick bench-tools
 .PHONY: check check-clients check-deep bench-ir fuzz matrix versions
 
 all: module mock
@@ -40,6 +47,9 @@ help:
 	@echo 'make check-clients  the official client libraries and a browser'
 	@echo 'make check-deep  valgrind, sanitizers, fuzzing, cost gates'
 	@echo 'make bench-ir    instructions and system calls per event'
+	@echo 'make bench-quick plain nginx, module, Lua, njs: 3 minutes'
+	@echo 'make bench       every scenario and entrant: 40 minutes'
+	@echo 'make bench-full  the same, as many rounds as a claim needs: hours'
 	@echo 'make fuzz TIME=1h  every fuzz target for that long together'
 	@echo 'make matrix      every upstream dialect to every client dialect'
 	@echo 'make versions NGINX_SRCS="dir dir"  build against several nginx'
@@ -66,6 +76,23 @@ $(MOCK): $(MOCK_SRC) $(WIRE_SRC) $(HEADERS) $(wildcard mock_upstream/*.h)
 	$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -Isrc/wire -o $@ \
 	    $(MOCK_SRC) $(WIRE_SRC) -levent -levent_openssl -lssl -lcrypto -lm
 
+# what benchmarks are made with
+
+bench-tools: $(BENCH) $(RELAY)
+
+$(BENCH): $(CLIENT_SRC) $(WIRE_SRC) $(HEADERS) \
+	$(wildcard benchmarks/client/*.h mock_upstream/mock_delay.h)
+	@mkdir -p $(BUILD)
+	$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -Isrc/wire \
+	    -Ibenchmarks/client -Imock_upstream -o $@ $(CLIENT_SRC) $(WIRE_SRC) \
+	    -lcurl -lm
+
+$(RELAY): $(RELAY_SRC) $(WIRE_SRC) $(HEADERS) \
+	$(wildcard benchmarks/relay/*.h benchmarks/client/*.h mock_upstream/*.h)
+	@mkdir -p $(BUILD)
+	$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -Isrc/wire \
+	    -Ibenchmarks/client -Imock_upstream -o $@ $(RELAY_SRC) $(WIRE_SRC) -lm
+
 install: module
 	install -D -m 644 $(MODULE) \
 	    $(DESTDIR)$(MODULES_PATH)/ngx_llm_stream_module.so
@@ -77,7 +104,7 @@ demo:
 
 # testing it
 
-check: all
+check: all bench-tools
 	@util/check
 
 check-clients: all
@@ -88,6 +115,17 @@ check-deep: all
 
 bench-ir: all
 	@benchmarks/bench-ir --gate
+
+bench-quick: all bench-tools
+	@benchmarks/run --quick
+
+bench: all bench-tools
+	@util/deps bench
+	@benchmarks/run
+
+bench-full: all bench-tools
+	@util/deps bench
+	@benchmarks/run --full
 
 fuzz:
 	@util/fuzz '$(or $(TIME),6m)'

@@ -1,0 +1,260 @@
+#!/usr/bin/perl
+
+# Is what llm-bench measures true?  Between it and the mock stands llm-relay,
+# which delays, stalls, drops, doubles, exchanges and damages events as it is
+# told, and says what it did.  Both must say the same.  Times are compared
+# with what the relay itself measured, in windows that follow each other;
+# windows in which the mock or the relay was late by itself are void.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use File::Temp qw(tempdir);
+use JSON::PP qw(decode_json);
+use LLMTest::Mock;
+use LLMTest::Proc;
+use LLMTest::Relay;
+use Test::More;
+
+my $root = "$FindBin::Bin/..";
+my $bench = $ENV{LLM_BENCH} || "$root/build/llm-bench";
+
+for my $binary ($bench, LLMTest::Relay::binary($root)) {
+    plan skip_all => "no $binary: make bench-tools" if !-x $binary;
+}
+
+my $dir = tempdir(CLEANUP => 1);
+my $mock = LLMTest::Mock->new(root => $root, log => "$dir/mock",
+    args => ['--set', 'text=stamp']);
+
+# Runs at the same time, each through a relay of its own: of each what the
+# client says, what the relay says, and how the client ended.  Each stream has
+# `tokens`, in the pace of `itl`; relays: the options of each.
+
+sub windows {
+    my (%o) = @_;
+    my ($n, @runs) = 0;
+
+    $mock->defaults("tokens=$o{tokens},itl=$o{itl}");
+
+    for my $args (@{ $o{relays} }) {
+        my $name = 'run' . $n++;
+        my $relay = LLMTest::Relay->new(root => $root, to => $mock->address,
+            log => "$dir/$name.relay", args => $args);
+
+        unlink "$dir/$name.json";
+        push @runs, { name => $name, relay => $relay, port => $relay->port };
+    }
+
+    for my $run (@runs) {
+        $run->{client} = LLMTest::Proc->spawn(name => 'llm-bench',
+            stdout => "$dir/table", stderr => "$dir/$run->{name}.error",
+            cmd => [$bench, '--engine', $o{engine},
+                '--base-url', "http://127.0.0.1:$run->{port}",
+                '--num-prompts', $o{streams}, '--stamps', $o{tokens},
+                '--max-concurrency', $o{streams}, '--ramp', $o{itl} / 1000,
+                '--save-result', '--result-dir', $dir,
+                '--result-filename', "$run->{name}.json"]);
+    }
+
+    return map { result_of($_) } @runs;
+}
+
+sub result_of {
+    my ($run) = @_;
+    my $status = $run->{client}->wait_exit(60);
+    my $did = $run->{relay}->stop or die "the relay did not end well\n";
+    my $json = slurp("$dir/$run->{name}.json")
+        or die 'no result: ', slurp("$dir/$run->{name}.error");
+
+    return [decode_json($json), $did, $status];
+}
+
+sub window { return @{ (windows(@_))[0] } }
+
+sub slurp {
+    my ($file) = @_;
+
+    open my $fh, '<', $file or return '';
+    local $/;
+
+    return readline $fh;
+}
+
+# Of a distribution: how many are above a value, and the value that a share
+# does not exceed, of those above another.
+
+sub above {
+    my ($h, $value) = @_;
+    my $n = 0;
+
+    $n += $_->[1] for grep { $_->[0] > $value } @{ $h->{hist} };
+
+    return $n;
+}
+
+sub quantile {
+    my ($h, $share, $from) = @_;
+    my $left = $share * above($h, $from // -1);
+
+    for my $bucket (grep { $_->[0] > ($from // -1) } @{ $h->{hist} }) {
+        $left -= $bucket->[1];
+        return $bucket->[0] if $left <= 0;
+    }
+
+    return 0;
+}
+
+sub median {
+    my @sorted = sort { $a <=> $b } @_;
+
+    return ($sorted[$#sorted / 2] + $sorted[@sorted / 2]) / 2;
+}
+
+# Asks for values until `wanted` of them are there; undef is a void window.
+
+sub valid {
+    my ($wanted, $at_most, $window) = @_;
+    my ($void, @values) = 0;
+
+    while (@values < $wanted && @values + $void < $at_most) {
+        my $value = $window->();
+        defined $value ? push @values, $value : $void++;
+    }
+
+    note(sprintf '%d valid, %d void: %s', scalar @values, $void,
+        join ' ', map { sprintf '%.3f', $_ } @values);
+
+    return @values < $wanted ? () : @values;
+}
+
+###############################################################################
+# what came
+
+my @counts = qw(lost duplicated reordered corrupted);
+
+sub counts_are {
+    my ($engine, $what, $args, $expected) = @_;
+    my ($result, $did, $status) = window(engine => $engine, streams => 20,
+        tokens => 50, itl => 2, relays => [$args]);
+    my %told = %{ $result->{proxy} };
+
+    is_deeply({ map { $_ => $told{$_} } @counts }, {
+        (map { $_ => 0 } @counts), %{ $expected->($did) } },
+        "$engine, $what: counted as it was done");
+    is($status, 0, "$engine, $what: all streams ended well");
+
+    return ($result, $did);
+}
+
+for my $engine (qw(curl raw)) {
+    subtest "$engine: what comes" => sub {
+        my ($result, $did) = counts_are($engine, 'nothing done', [],
+            sub { return {} });
+        is($result->{proxy}{events}, 1000, 'every event');
+        is($result->{completed}, 20, 'every stream');
+
+        (undef, $did) = counts_are($engine, 'drop', ['--drop', 7],
+            sub { return { lost => $_[0]{dropped} } });
+        is($did->{dropped}, 142, 'each seventh of 1000');
+
+        (undef, $did) = counts_are($engine, 'duplicate', ['--duplicate', 9],
+            sub { return { duplicated => $_[0]{duplicated} } });
+        is($did->{duplicated}, 111, 'each ninth');
+
+        # the last event of a stream has none that it could come behind
+        (undef, $did) = counts_are($engine, 'swap', ['--swap', 7],
+            sub { return { reordered => $_[0]{swapped} } });
+        cmp_ok($did->{swapped}, '>=', 142 - 20, 'each seventh');
+
+        # what is damaged did not come
+        (undef, $did) = counts_are($engine, 'corrupt', ['--corrupt', 11],
+            sub { return { corrupted => $_[0]{corrupted},
+                lost => $_[0]{corrupted} } });
+        is($did->{corrupted}, 90, 'each eleventh');
+
+        (undef, $did) = counts_are($engine, 'delay', ['--delay', 5],
+            sub { return {} });
+        is($did->{delay_us}{count}, 1000, 'each is delayed');
+    };
+}
+
+###############################################################################
+# when it came
+
+my %load = (streams => 40, tokens => 25, itl => 20);
+
+# Was a window quiet?  Three of four events were sent by the mock when they
+# were due, and by the relay when it was told to, but for half a millisecond.
+
+sub quiet {
+    my ($result, $did, $delay) = @_;
+
+    return quantile($result->{proxy}{mock_emit_lag_us}, 0.75) < 500
+        && quantile($did->{delay_us}, 0.75) < $delay + 500;
+}
+
+# A delay of 1 ms, in the client's figures as a part of what the relay says:
+# with the delay and at the same time without it, so that all else of the way
+# falls out.
+
+sub delay_told {
+    my ($engine) = @_;
+
+    # what is to be stalled never comes; but then the relay tells its times
+    my ($without, $with) = windows(%load, engine => $engine,
+        relays => [['--stall', '1000000000:1'], ['--delay', 1]]);
+
+    return if !quiet(@$without[0, 1], 0) || !quiet(@$with[0, 1], 1000);
+
+    return ($with->[0]{proxy}{event_delay_us}{p50}
+            - $without->[0]{proxy}{event_delay_us}{p50})
+        / ($with->[1]{delay_us}{p50} - $without->[1]{delay_us}{p50});
+}
+
+for my $engine (qw(curl raw)) {
+    subtest "$engine: a delay of 1 ms" => sub {
+        my @told = valid(7, 30, sub { return delay_told($engine) });
+
+        ok(scalar @told, 'enough windows were quiet') or return;
+        cmp_ok(abs(median(@told) - 1), '<', 0.05, 'is reported as such');
+    };
+}
+
+subtest 'a stall of 50 ms in one of 100 events' => sub {
+    my (%count, %length);
+    my @valid = valid(5, 20, sub {
+        my ($result, $did) = window(streams => 100, tokens => 20, itl => 80,
+            engine => 'raw', relays => [['--stall', '100:50']]);
+
+        return if !quiet($result, $did, 0);
+
+        is($did->{stalled}, 20, 'stalled');
+
+        my ($told, $done) = ($result->{proxy}{event_delay_us},
+            $did->{delay_us});
+
+        push @{ $count{told} }, above($told, 25_000);
+        push @{ $count{done} }, above($done, 25_000);
+        push @{ $length{told} }, quantile($told, 0.5, 25_000);
+        push @{ $length{done} }, quantile($done, 0.5, 25_000);
+
+        return $count{told}[-1];
+    });
+
+    ok(scalar @valid, 'enough windows were quiet') or return;
+
+    my ($told, $done) = map { median(@{ $count{$_} }) } qw(told done);
+    cmp_ok(abs($told / $done - 1), '<=', 0.05,
+        "is seen as often: $told, $done");
+
+    ($told, $done) = map { median(@{ $length{$_} }) } qw(told done);
+    cmp_ok(abs($told / $done - 1), '<', 0.05, "as long: $told us, $done us");
+    cmp_ok(abs($done / 50_000 - 1), '<', 0.05, 'and it was 50 ms');
+};
+
+$mock->stop;
+done_testing();
