@@ -20,7 +20,8 @@ my $root = $t->root;
 my ($cert, $key) = $t->tls_cert('localhost');
 
 my %docs = map { $_ => slurp($_) } 'README.md', 'CONTRIBUTING.md',
-    'CHANGELOG.md', map { s{^\Q$root\E/}{}r } sort glob "$root/docs/*.md";
+    'CHANGELOG.md', map { s{^\Q$root\E/}{}r } sort glob "$root/docs/*.md"
+    . " $root/benchmarks/*.md $root/benchmarks/*/README.md";
 
 my $conf_c = slurp('src/nginx/ngx_llm_stream_conf.c');
 my $ssl_c = slurp('src/nginx/ngx_llm_stream_ssl.c');
