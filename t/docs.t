@@ -11,9 +11,13 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use POSIX ();
 use Test::More;
 
 use LLMTest;
+
+# bytes of memory
+use constant PAGE => POSIX::sysconf(POSIX::_SC_PAGESIZE());
 
 my $t = LLMTest->new;
 my $root = $t->root;
@@ -134,6 +138,15 @@ sub number {
 }
 
 
+# "4k|8k": a page of memory, as nginx writes it
+
+sub of_the_platform {
+    my ($default) = @_;
+
+    return $default =~ s/\b4k\|8k\b/(PAGE \/ 1024) . 'k'/er;
+}
+
+
 subtest 'defaults' => sub {
     my ($depth) = slurp('src/wire/llm_json.h')
         =~ /define LLM_JSON_DEPTH +(\d+)/;
@@ -151,7 +164,8 @@ subtest 'defaults' => sub {
     my $checked = 0;
 
     for my $name (sort keys %entry) {
-        my ($value) = $entry{$name} =~ /^Default: $name (.*);$/m or next;
+        my ($value) = of_the_platform($entry{$name})
+            =~ /^Default: $name (.*);$/m or next;
         my $found = $merged{ $name =~ s/^llm_stream_//r } or next;
         my ($type, $expected) = @$found;
 
@@ -159,6 +173,7 @@ subtest 'defaults' => sub {
 
         $expected =~ s/LLM_JSON_DEPTH/$depth/;
         $expected =~ s/^"(.*)"$/$1/;
+        $expected =~ s/^\(size_t\) ngx_pagesize$/PAGE/e;
         $expected = $1 * $2 if $expected =~ /^(\d+) \* (\d+)$/;
         $value =~ s/m$/M/ if $type eq 'size';
 
@@ -168,7 +183,8 @@ subtest 'defaults' => sub {
 
     cmp_ok($checked, '>=', 18, 'enough were compared');
 
-    my $lines = join "\n", $directives =~ /^Default: (llm_stream.*;)$/mg;
+    my $lines = join "\n", map { of_the_platform($_) }
+        $directives =~ /^Default: (llm_stream.*;)$/mg;
 
     passes("http {\n$lines\n}", 'all together');
 };
