@@ -60,6 +60,30 @@ sub compared {
         'two rounds have no interval');
 
     intervals();
+    same_rewrite();
+
+    return;
+}
+
+
+sub same_rewrite {
+    my $summary = summary(map {
+        window(entrant => 'plain', round => $_, cpu => 10),
+        window(entrant => 'module-simple', round => $_, cpu => 12),
+        window(entrant => 'lua', round => $_, cpu => 16),
+        window(entrant => 'node', round => $_, cpu => 60, kept_up => 0.7),
+    } 1 .. 7);
+    my (undef, undef, $lua, $node) = rows($summary);
+    my ($ratio) = grep { $_->{metric} eq 'cpu_of_the_same_rewrite' }
+        @{ $summary->ratios };
+
+    is($lua->{module}{ratio}, 0.75, 'the module over who does the same');
+    is($node->{module}, undef, 'if it kept up');
+    is_deeply([ @$ratio{qw(entrant base rounds ratio)} ],
+        [ 'module-simple', 'lua', 7, 0.75 ], 'ratios.json has it');
+    like(LLMBench::Table::text($summary, {}, []),
+        qr{^[ ]+the\ same\ rewrite,\ CPU\ of\ module-simple\ /\ CPU\ of:
+           \ lua\ 0\.75\ \[0\.75,\ 0\.75\]$}mx, 'and the table');
 
     return;
 }

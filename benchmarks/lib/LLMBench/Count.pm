@@ -13,6 +13,7 @@ use warnings;
 use File::Temp ();
 
 use LLMBench::Entrant;
+use LLMBench::Files qw(slurp);
 use LLMBench::StepByStep;
 use LLMTest::Wait qw(wait_for);
 
@@ -68,7 +69,7 @@ sub system_calls {
     _run($name, $streams, 'strace', '-DD', '-f', '-o', "$dir/out");
 
     wait_for(sub {
-        $text = _slurp("$dir/out");
+        $text = slurp("$dir/out");
         return substr($text, -80) =~ /\+\+\+ .* \+\+\+\n\z/;
     }) or die "strace did not end\n";
 
@@ -123,21 +124,9 @@ sub _check {
 sub _sum_of {
     my ($file) = @_;
 
-    my ($sum) = _slurp($file) =~ /^(?:summary|totals):\s*(\d+)/m;
+    my ($sum) = slurp($file) =~ /^(?:summary|totals):\s*(\d+)/m;
 
     return $sum // die "callgrind counted nothing\n";
-}
-
-
-sub _slurp {
-    my ($file) = @_;
-
-    open my $fh, '<:raw', $file or return '';
-    local $/ = undef;
-    my $text = readline $fh;
-    close $fh;
-
-    return $text // '';
 }
 
 

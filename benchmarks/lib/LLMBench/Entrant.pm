@@ -23,6 +23,7 @@ use File::Path ();
 use File::Temp ();
 use IO::Socket::INET;
 
+use LLMBench::Files qw(slurp);
 use LLMTest::Nginx;
 use LLMTest::Proc;
 use LLMTest::Wait qw(wait_for);
@@ -233,7 +234,7 @@ sub install {
 
     return if $status == 0;
 
-    my $text = _slurp($log);
+    my $text = slurp($log);
     my ($line) = $text =~ /([^\n]+)\n*\z/;
 
     return $line // 'it cannot be had here' if $status >> 8 == SKIP;
@@ -330,7 +331,7 @@ sub _start_relay {
     $self->_spawn(relay(), '--listen', 0, '--to', $upstream);
 
     ($self->{port}) = wait_for(sub {
-        return _slurp($out) =~ /^listening http=(\d+)\n/m ? $1
+        return slurp($out) =~ /^listening http=(\d+)\n/m ? $1
             : $self->{proc}->alive ? 0 : die $self->_words;
     }, START_LIMIT) or die $self->_words;
 
@@ -344,7 +345,7 @@ sub _start_nginx {
     my $names = join '|', keys %value;
 
     for my $file (glob "$self->{folder}/*.conf") {
-        my $text = _slurp($file);
+        my $text = slurp($file);
 
         # a binary that has the module built in loads nothing
         $text =~ s/^\s*load_module\s+\@MODULE\@;.*\n//mg
@@ -438,7 +439,7 @@ sub _wait_listening {
 sub _words {
     my ($self) = @_;
 
-    return join '', map { _slurp("$self->{dir}/$_") }
+    return join '', map { slurp("$self->{dir}/$_") }
         qw(stdout stderr error.log);
 }
 
@@ -474,7 +475,7 @@ sub memory_kb {
     my $kb = 0;
 
     for my $pid (_tree($self->pid // ())) {
-        $kb += $1 if _slurp("/proc/$pid/status") =~ /^RssAnon:\s+(\d+) kB/m;
+        $kb += $1 if slurp("/proc/$pid/status") =~ /^RssAnon:\s+(\d+) kB/m;
     }
 
     return $kb;
@@ -489,7 +490,7 @@ sub _tree {
 
     for my $pid (@pids) {
         for my $file (glob "/proc/$pid/task/*/children") {
-            push @children, split ' ', _slurp($file);
+            push @children, split ' ', slurp($file);
         }
     }
 
@@ -523,18 +524,6 @@ sub files {
 # and those that all nginx entrants include
 
 sub shared_files { return glob "$ROOT/benchmarks/entrants/*.conf" }
-
-
-sub _slurp {
-    my ($file) = @_;
-
-    open my $fh, '<:raw', $file or return '';
-    local $/ = undef;
-    my $text = readline $fh;
-    close $fh;
-
-    return $text // '';
-}
 
 
 sub _write {

@@ -12,6 +12,7 @@ use File::Basename ();
 use POSIX ();
 
 use LLMBench::Entrant;
+use LLMBench::Files qw(slurp);
 use LLMBench::Rig;
 use LLMTest::Nginx;
 
@@ -47,17 +48,17 @@ sub collect {
 
 sub _machine {
     my %cpu = map { /^(model name|microcode)\s*:\s*(.*)/ ? ($1 => $2) : () }
-        split /\n/, _slurp('/proc/cpuinfo');
-    my $cores = () = _slurp('/proc/cpuinfo') =~ /^processor\s*:/mg;
-    my ($memory) = _slurp('/proc/meminfo') =~ /^MemTotal:\s+(\d+) kB/m;
+        split /\n/, slurp('/proc/cpuinfo');
+    my $cores = () = slurp('/proc/cpuinfo') =~ /^processor\s*:/mg;
+    my ($memory) = slurp('/proc/meminfo') =~ /^MemTotal:\s+(\d+) kB/m;
     my ($system, undef, $release, undef, $kind) = POSIX::uname();
-    my ($load) = split ' ', _slurp('/proc/loadavg');
+    my ($load) = split ' ', slurp('/proc/loadavg');
 
     return {
         system => $system, kernel => $release, architecture => $kind,
         cpu => $cpu{'model name'}, microcode => $cpu{microcode},
         cores => $cores, memory_kb => $memory,
-        virtual => _slurp('/proc/cpuinfo') =~ /^flags.*\bhypervisor\b/m
+        virtual => slurp('/proc/cpuinfo') =~ /^flags.*\bhypervisor\b/m
             ? 'yes' : 'no',
         load_average => $load, clock => _line('/sys/devices/system/'
             . 'clocksource/clocksource0/current_clocksource'),
@@ -120,21 +121,9 @@ sub _clean {
 
 
 sub _line {
-    my ($line) = split /\n/, _slurp($_[0]);
+    my ($line) = split /\n/, slurp($_[0]);
 
     return $line;
-}
-
-
-sub _slurp {
-    my ($file) = @_;
-
-    open my $fh, '<', $file or return '';
-    local $/ = undef;
-    my $text = readline $fh;
-    close $fh;
-
-    return $text // '';
 }
 
 

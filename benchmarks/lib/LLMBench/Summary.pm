@@ -29,6 +29,10 @@ my %METRIC = (
         of => sub { ($_[0]{proxy}{memory} || {})->{kb_per_stream} } },
 );
 
+# those that do the same rewrite, and the module that does it
+my %PEER = map { $_ => 1 } qw(lua njs node);
+use constant REWRITES => 'module-simple';
+
 # figures of two windows are compared if these are the same
 my %ALIKE = (
     cpu_us_per_event => sub { ($_[0]{proxy}{cpu} || {})->{window} },
@@ -159,8 +163,15 @@ sub _rows {
 
     my %by_round = map { $_ => _by_round(@{ $of{$_} }) } @names;
 
-    return map { _row($of{$_}, $by_round{$_},
+    my @rows = map { _row($of{$_}, $by_round{$_},
         $by_round{ _base($of{$_}[0]) } || {}) } @names;
+
+    for my $row (grep { $PEER{ $_->{entrant} } } @rows) {
+        $row->{module} = _compare('cpu_us_per_event',
+            $by_round{ +REWRITES } || {}, $by_round{ $row->{entrant} });
+    }
+
+    return @rows;
 }
 
 
@@ -302,6 +313,15 @@ sub ratios {
                     metric => $metric, void => $row->{void},
                     rounds => scalar @{ $c{"${kind}s"} }, %c };
             }
+
+            my $module = $row->{module} or next;
+            my %c = %$module;
+
+            delete $c{kind};
+            push @list, { scenario => $scenario, cell => $name,
+                entrant => REWRITES, base => $row->{entrant},
+                metric => 'cpu_of_the_same_rewrite', void => $row->{void},
+                rounds => scalar @{ $c{ratios} }, %c };
         }
     }
 

@@ -100,7 +100,13 @@ sub _ratio {
 
     return sprintf 'kept up with %.0f %%', 100 * $row->{kept_up}
         if defined $row->{kept_up};
-    return '' if !$c;
+    return $c ? _interval($c) : '';
+}
+
+
+sub _interval {
+    my ($c) = @_;
+
     return sprintf '%.2f (n=%d)', $c->{ratio}, scalar @{ $c->{ratios} }
         if !defined $c->{low};
     return sprintf '%.2f [%.2f, %.2f]', @$c{qw(ratio low high)};
@@ -159,7 +165,20 @@ sub _block {
                 @COLUMNS;
     }
 
-    return $text . _left($rows);
+    return $text . _same_rewrite($rows) . _left($rows);
+}
+
+
+# the module's price over that of others that do the same
+
+sub _same_rewrite {
+    my ($rows) = @_;
+    my @parts = map { "$_->{entrant} " . _interval($_->{module}) }
+        grep { $_->{module} } @$rows;
+
+    return '' if !@parts;
+    return "  the same rewrite, CPU of module-simple / CPU of: "
+        . join(', ', @parts) . "\n";
 }
 
 

@@ -8,6 +8,7 @@ use warnings;
 
 use JSON::PP ();
 
+use LLMBench::Files qw(slurp);
 use LLMBench::Rig;
 use LLMTest::Proc;
 use LLMTest::Wait qw(now wait_for);
@@ -170,11 +171,11 @@ sub _run {
 
 sub _result {
     my ($rig, $file, $status) = @_;
-    my $text = _slurp($file);
+    my $text = slurp($file);
     my $result = eval { JSON::PP->new->utf8->decode($text) };
 
     if (!$result) {
-        my $words = _slurp($rig->dir . '/llm-bench.log');
+        my $words = slurp($rig->dir . '/llm-bench.log');
 
         return (error => !defined $status ? 'llm-bench does not end'
             : 'llm-bench ended with ' . ($status >> 8 || $status & 127)
@@ -211,18 +212,6 @@ sub _recovery {
         kb_before => $before->{kb}, kb_after => $after->{kb},
         open_upstream => $open,
     };
-}
-
-
-sub _slurp {
-    my ($file) = @_;
-
-    open my $fh, '<:raw', $file or return '';
-    local $/ = undef;
-    my $text = readline $fh;
-    close $fh;
-
-    return $text // '';
 }
 
 
