@@ -301,6 +301,13 @@ $e->all_good('error_page: only the statuses it names',
                     ['close'] ]);
             push @bad, map { "$group: $_" } bad_case($group, $client,
                 [ [ send => sse($WIRE[0]) ], ['close'] ]);
+
+            # more than llm_stream_buffer_size, less than opens the gate;
+            # the error comes with the third read
+            push @bad, map { "$group, 7 kB: $_" } bad_case($group, $client,
+                [ [ send => sse(($WIRE[0]) x (7000 / length sse($WIRE[0])),
+                    $ERROR =~ s/"message":"\K/'x' x 2000/er)
+                    . "0\r\n\r\n" ], ['close'] ]);
         }
     }
 

@@ -231,6 +231,7 @@ typedef struct {
     ngx_str_t                   uri;
     ngx_int_t                   path_stream;    /* -1: not said there */
     llm_block_t                 prompt;
+    u_char                     *copy;           /* of the body, or NULL */
     ngx_llm_stream_plan_t      *plan;
     ngx_chain_t                *request_bufs;
     ngx_str_t                   token;          /* of llm_stream_auth */

@@ -160,12 +160,15 @@ ngx_llm_stream_plan_drop(ngx_llm_stream_ctx_t *ctx)
 {
     llm_block_free(&ctx->prompt, &ctx->alloc);
 
-    if (ctx->plan == NULL) {
-        return;
+    if (ctx->copy) {
+        ngx_free(ctx->copy);
+        ctx->copy = NULL;
     }
 
-    ngx_destroy_pool(ctx->plan->pool);
-    ctx->plan = NULL;
+    if (ctx->plan) {
+        ngx_destroy_pool(ctx->plan->pool);
+        ctx->plan = NULL;
+    }
 }
 
 

@@ -192,7 +192,8 @@ ngx_llm_stream_collect_body(ngx_llm_stream_ctx_t *ctx)
 }
 
 
-/* A body in several buffers, or in a temporary file. */
+/* A body in several buffers, or in a temporary file: in one piece for as long
+ * as the provider's is made of it. */
 
 static ngx_int_t
 ngx_llm_stream_copy_body(ngx_llm_stream_ctx_t *ctx, ngx_chain_t *in,
@@ -203,11 +204,12 @@ ngx_llm_stream_copy_body(ngx_llm_stream_ctx_t *ctx, ngx_chain_t *in,
     ssize_t     got;
     ngx_buf_t  *b;
 
-    p = ngx_palloc(ctx->request->pool, size);
+    p = ngx_alloc(size, ctx->request->connection->log);
     if (p == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    ctx->copy = p;
     ctx->body.data = p;
     ctx->body.len = size;
 

@@ -11,6 +11,7 @@
 #define NGX_LLM_STREAM_DRAIN       65536    /* bytes read after the end */
 #define NGX_LLM_STREAM_FRAMING     16384    /* bytes of one chunk's framing */
 #define NGX_LLM_STREAM_ERROR_BODY  65536    /* bytes kept of an error */
+#define NGX_LLM_STREAM_HELD        8192     /* output that opens the gate */
 
 
 static ngx_int_t ngx_llm_stream_error_response(ngx_llm_stream_ctx_t *ctx);
@@ -233,7 +234,7 @@ ngx_llm_stream_gate_opens(ngx_llm_stream_ctx_t *ctx)
     /* the second: what is held must be bounded */
 
     return ctx->a.flow.measure.chunks != 0
-           || ctx->out_bytes >= ctx->conf->upstream.buffer_size;
+           || ctx->out_bytes >= NGX_LLM_STREAM_HELD;
 }
 
 

@@ -171,6 +171,9 @@ ngx_llm_stream_finalize_request(ngx_http_request_t *r, ngx_int_t rc)
 
     ctx->a.recv = NULL;
 
+    /* an error page may lead to another provider, with a plan of its own */
+
+    ngx_llm_stream_plan_drop(ctx);
     ngx_llm_stream_finish(ctx, rc);
 }
 
