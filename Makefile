@@ -32,9 +32,10 @@ NGINX ?= /usr/sbin/nginx
 MODULES_PATH ?= $(shell $(NGINX) -V 2>&1 \
 	| sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
 
-.PHONY: all module mock deps help install clean demo lint
+.PHONY: all module mock deps help install clean demo demo-chat lint
 .PHONY: bench bench-full bench-quick bench-tools
 .PHONY: check check-clients check-deep bench-ir fuzz matrix versions
+.PHONY: dist deb check-package check-newcomer
 
 all: module mock
 
@@ -43,6 +44,7 @@ help:
 	@echo 'make             build $(MODULE) and $(MOCK)'
 	@echo 'make demo        stream a chat request through the module;'
 	@echo '                 CLIENT=openai|simple|typed|text'
+	@echo 'make demo-chat   a chat page in your browser; PORT=8080'
 	@echo 'make check       all tests'
 	@echo 'make check-clients  the official client libraries and a browser'
 	@echo 'make check-deep  valgrind, sanitizers, fuzzing, cost gates'
@@ -54,7 +56,11 @@ help:
 	@echo 'make matrix      every upstream dialect to every client dialect'
 	@echo 'make versions NGINX_SRCS="dir dir"  build against several nginx'
 	@echo 'make lint        style and static checks'
+	@echo 'make check-package   build the packages twice, try them in a new root'
+	@echo 'make check-newcomer  the README in an empty Debian'
 	@echo 'make install     copy the module to nginx'"'"'s modules folder'
+	@echo 'make dist        the archive of the sources, of what is committed'
+	@echo 'make deb         the Debian package, in build/deb'
 	@echo 'make clean       remove $(BUILD)/'
 
 deps:
@@ -97,10 +103,21 @@ install: module
 	install -D -m 644 $(MODULE) \
 	    $(DESTDIR)$(MODULES_PATH)/ngx_llm_stream_module.so
 
+# shipping it
+
+dist:
+	@util/dist
+
+deb:
+	@util/package
+
 # trying it
 
 demo:
 	@util/demo $(CLIENT)
+
+demo-chat:
+	@PORT='$(PORT)' util/demo-chat
 
 # testing it
 
@@ -109,9 +126,17 @@ check: all bench-tools
 
 check-clients: all
 	@t/clients/run
+	@t/clients/run --controlled
+	@prove -I t/lib t/clients/page.t
 
 check-deep: all
 	@util/check-deep
+
+check-package: mock
+	@util/check-package
+
+check-newcomer:
+	@util/check-newcomer
 
 bench-ir: all
 	@benchmarks/bench-ir --gate

@@ -36,6 +36,21 @@ static ngx_command_t  ngx_llm_stream_commands[] = {
     ngx_llm_stream_directive("_prompt", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
       ngx_http_set_complex_value_slot, prompt, NULL),
 
+    ngx_llm_stream_directive("_system", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot, system, NULL),
+
+    ngx_llm_stream_directive("_max_output_tokens",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_llm_stream_set_count, max_output_tokens, NULL),
+
+    ngx_llm_stream_directive("_max_choices",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_llm_stream_set_count, max_choices, NULL),
+
+    ngx_llm_stream_directive("_max_messages",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_llm_stream_set_count, max_messages, NULL),
+
     ngx_llm_stream_directive("_api_key", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
       ngx_llm_stream_set_api_key, api_key, NULL),
 
@@ -48,6 +63,23 @@ static ngx_command_t  ngx_llm_stream_commands[] = {
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
+
+    { ngx_string("llm_stream_limit_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE3,
+      ngx_llm_stream_limit_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("llm_stream_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_llm_stream_set_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    ngx_llm_stream_directive("_limit", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE12,
+      ngx_llm_stream_set_limit, limits, NULL),
 
     ngx_llm_stream_directive("_set_header",
       NGX_LLM_STREAM_ANY|NGX_CONF_TAKE2,
@@ -93,6 +125,14 @@ static ngx_command_t  ngx_llm_stream_commands[] = {
       NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot, upstream.next_upstream_timeout, NULL),
 
+    ngx_llm_stream_directive("_retry_budget",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_llm_stream_set_budget, retry_percent, NULL),
+
+    ngx_llm_stream_directive("_fallback",
+      NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot, fallback, &ngx_llm_stream_fallbacks),
+
     ngx_llm_stream_directive("_intercept_errors",
       NGX_LLM_STREAM_ANY|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot, intercept_errors, NULL),
@@ -111,8 +151,34 @@ static ngx_command_t  ngx_llm_stream_commands[] = {
     ngx_llm_stream_directive("_gate", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE12,
       ngx_llm_stream_set_gate, gate, NULL),
 
+    ngx_llm_stream_directive("_coalesce",
+      NGX_LLM_STREAM_ANY|NGX_CONF_1MORE,
+      ngx_llm_stream_set_coalesce, coalesce, NULL),
+
+    ngx_llm_stream_directive("_redact", NGX_LLM_STREAM_ANY|NGX_CONF_1MORE,
+      ngx_llm_stream_set_redact, redact, NULL),
+
     ngx_llm_stream_directive("_heartbeat", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
       ngx_llm_stream_set_time_or_off, heartbeat, NULL),
+
+    ngx_llm_stream_directive("_padding", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_llm_stream_set_padding, padding, NULL),
+
+    ngx_llm_stream_directive("_cors", NGX_LLM_STREAM_ANY|NGX_CONF_1MORE,
+      ngx_llm_stream_set_cors, cors, NULL),
+
+    ngx_llm_stream_directive("_stop", NGX_LLM_STREAM_ANY|NGX_CONF_1MORE,
+      ngx_llm_stream_set_stop, stop, NULL),
+
+    ngx_llm_stream_directive("_store", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE12,
+      ngx_llm_stream_set_store, store, NULL),
+
+    ngx_llm_stream_directive("_log", NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot, log, &ngx_llm_stream_log_enum),
+
+    ngx_llm_stream_directive("_status",
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_llm_stream_set_status, status, NULL),
 
     ngx_llm_stream_directive("_buffer_size",
       NGX_LLM_STREAM_ANY|NGX_CONF_TAKE1,
@@ -208,10 +274,10 @@ ngx_module_t  ngx_llm_stream_module = {
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
     NULL,                                  /* init module */
-    NULL,                                  /* init process */
+    ngx_llm_stream_limit_init_process,     /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_llm_stream_exit_process,           /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -222,7 +288,15 @@ ngx_module_t  ngx_llm_stream_module = {
 static ngx_int_t
 ngx_llm_stream_init(ngx_conf_t *cf)
 {
-    if (ngx_llm_stream_auth_finish(cf) != NGX_OK) {
+    if (ngx_llm_stream_auth_finish(cf) != NGX_OK
+        || ngx_llm_stream_cors_init(cf) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_llm_stream_store_init(cf) != NGX_OK
+        || ngx_llm_stream_log_init(cf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -92,12 +92,15 @@ mock_answer_send(mock_answer_t *a)
 
     a->record->events += a->events;
     stats->events_sent += a->events;
+    a->record->body += a->body;
+    stats->body_sent += a->body;
 
     if (a->events) {
         mock_control_kick(a->conn->mock);
     }
 
     a->events = 0;
+    a->body = 0;
     a->out.n = 0;
 
     /* one huge event must not stay in memory for the rest of the stream */
@@ -259,6 +262,7 @@ mock_answer_ack(mock_record_t *r, uint64_t k)
 /* The source of an answer that is there as a whole. */
 typedef struct {
     mock_buf_t  bytes;
+    size_t      body;
     int         keepalive;
     int         sent;
 } mock_whole_t;
@@ -280,6 +284,7 @@ mock_answer_whole_next(mock_answer_t *a)
     b = a->out;
     a->out = w->bytes;
     w->bytes = b;
+    a->body = w->body;
 
     return MOCK_STEP_SEND;
 }
@@ -298,7 +303,7 @@ mock_answer_whole_free(void *data)
 
 void
 mock_answer_whole(mock_conn_t *c, const mock_request_t *r, const char *id,
-    mock_buf_t *b, int keepalive)
+    mock_buf_t *b, size_t n, int keepalive)
 {
     mock_whole_t                *w;
     static const mock_source_t   source = {
@@ -307,6 +312,7 @@ mock_answer_whole(mock_conn_t *c, const mock_request_t *r, const char *id,
 
     w = mock_zalloc(sizeof(*w));
     w->bytes = *b;
+    w->body = n;
     w->keepalive = keepalive;
     memset(b, 0, sizeof(*b));
 

@@ -36,6 +36,8 @@ struct mock_answer_s {
 
     mock_buf_t            out;
     unsigned              events;   /* in out */
+    size_t                body;     /* bytes of a body in out: no head, no
+                                       framing */
     int64_t               due;      /* microseconds, of MOCK_STEP_SLEEP */
     unsigned              blocked;  /* the peer did not keep up since the
                                        source looked (and cleared it) */
@@ -60,9 +62,10 @@ void mock_answer_count(mock_answer_t *a, size_t n);
 /* Ends the record and frees the answer; the connection is the caller's. */
 void mock_answer_end(mock_answer_t *a, mock_end_t end);
 
-/* An answer that is there as a whole; takes the bytes from b. */
+/* An answer that is there as a whole, the last n bytes of it its body; takes
+ * the bytes from b. */
 void mock_answer_whole(mock_conn_t *c, const mock_request_t *r,
-    const char *id, mock_buf_t *b, int keepalive);
+    const char *id, mock_buf_t *b, size_t n, int keepalive);
 
 
 #endif /* MOCK_ANSWER_H */

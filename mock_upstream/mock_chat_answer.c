@@ -76,6 +76,8 @@ mock_chat_body(mock_chat_t *x, const void *p, size_t n)
         n = z->n;
     }
 
+    x->answer->body += n;
+
     if (x->framing != MOCK_FRAMING_CHUNKED) {
         mock_buf_add(out, p, n);
 
@@ -161,6 +163,7 @@ mock_chat_respond(mock_chat_t *x, int status, const char *type,
     mock_buf_fmt(b, "%s%sConnection: %s\r\n\r\n", lines ? lines : "",
                  x->opt.extra_header, x->close ? "close" : "keep-alive");
     mock_buf_add(b, body, n);
+    x->answer->body += n;
 
     return MOCK_VERDICT_DONE;
 }

@@ -26,18 +26,21 @@ mock_serve_whole(mock_conn_t *c, const mock_request_t *r, int status,
     const char *type, const char *lines, mock_buf_t *body)
 {
     int         keepalive;
+    size_t      n;
     mock_buf_t  b;
 
     memset(&b, 0, sizeof(b));
+    n = body->n;
     keepalive = (int) r->keepalive;
     mock_http_answer(&b, status, type, lines, keepalive, body->p, body->n);
 
     /* an answer to HEAD has no body */
     if (strcmp(r->method, "HEAD") == 0) {
-        b.n -= body->n;
+        b.n -= n;
+        n = 0;
     }
 
-    mock_answer_whole(c, r, "", &b, keepalive);
+    mock_answer_whole(c, r, "", &b, n, keepalive);
 }
 
 

@@ -209,9 +209,11 @@ mock_stats_record(mock_buf_t *b, const mock_record_t *r)
     mock_stats_time(b, "ended", r->ended);
     mock_stats_time(b, "abort_at", r->abort_at);
     mock_buf_fmt(b, ",\"end\":\"%s\",\"events\":%llu,\"bytes\":%llu,"
-                 "\"acks\":%llu,\"connection\":%llu}", ends[r->end],
+                 "\"body\":%llu,\"acks\":%llu,\"connection\":%llu}",
+                 ends[r->end],
                  (unsigned long long) r->events,
                  (unsigned long long) r->bytes,
+                 (unsigned long long) r->body,
                  (unsigned long long) r->acks,
                  (unsigned long long) r->connection);
 }
@@ -226,14 +228,15 @@ mock_stats_counters(mock_t *mock, mock_buf_t *b)
 
     mock_buf_fmt(b, "\"requests\":%llu,\"open\":%llu,\"connections\":%llu,"
                  "\"open_connections\":%llu,\"events_sent\":%llu,"
-                 "\"bytes_sent\":%llu,\"complete\":%llu,\"aborts\":%llu,"
-                 "\"faults\":%llu",
+                 "\"bytes_sent\":%llu,\"body_sent\":%llu,"
+                 "\"complete\":%llu,\"aborts\":%llu,\"faults\":%llu",
                  (unsigned long long) s->requests,
                  (unsigned long long) s->open,
                  (unsigned long long) s->connections,
                  (unsigned long long) s->open_connections,
                  (unsigned long long) s->events_sent,
                  (unsigned long long) s->bytes_sent,
+                 (unsigned long long) s->body_sent,
                  (unsigned long long) s->complete,
                  (unsigned long long) s->aborts,
                  (unsigned long long) s->faults);
@@ -320,6 +323,7 @@ mock_stats_reset(mock_t *mock)
     s->connections = 0;
     s->events_sent = 0;
     s->bytes_sent = 0;
+    s->body_sent = 0;
     s->complete = 0;
     s->aborts = 0;
     s->faults = 0;

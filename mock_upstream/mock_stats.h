@@ -13,7 +13,7 @@
 
 
 #define MOCK_STATS_STREAMS   256    /* ended streams that are remembered */
-#define MOCK_STATS_REQUESTS  64
+#define MOCK_STATS_REQUESTS  256
 #define MOCK_STATS_BODY      65536  /* bytes of a request's body kept */
 #define MOCK_STATS_HASH      4096
 
@@ -41,6 +41,8 @@ typedef struct mock_record_s {
     mock_end_t             end;
     uint64_t               events;
     uint64_t               bytes;
+    uint64_t               body;        /* of these; of completions and
+                                           errors */
     uint64_t               acks;        /* received */
     uint64_t               acks_used;
 
@@ -57,6 +59,7 @@ typedef struct {
     uint64_t               open_connections;
     uint64_t               events_sent;
     uint64_t               bytes_sent;
+    uint64_t               body_sent;
     uint64_t               complete;
     uint64_t               aborts;
     uint64_t               faults;

@@ -3,7 +3,8 @@
 # What the identity service may answer: the framings, cut anywhere, every
 # form of a token and of its life; and everything that is no token: the
 # client is told so in its dialect, the model is not asked, the log says why,
-# and neither shows a byte of the answer.
+# and neither shows a byte of the answer.  Time stands still: nothing ends, and
+# nothing is tried again, because the machine is slow.
 
 use strict;
 use warnings;
@@ -15,6 +16,7 @@ use Test::More;
 
 use LLMTest;
 use LLMTest::Auth qw(conf provider location ask bearer auth_error reasons);
+use LLMTest::Clock;
 use LLMTest::Upstream;
 
 my $SECRET = 'CANARY-secret-6e04';
@@ -189,7 +191,7 @@ $t->config(conf(
         map { "edge-$_" } @edges)
         . join '', map { location("/p$_", auth => "p$_",
         client => $_ % 2 ? 'simple' : 'openai') } 0 .. $#names,
-))->start;
+))->start(env => LLMTest::Clock->new($t)->env);
 
 
 # the next connection to the identity service is answered with this

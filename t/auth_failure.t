@@ -193,13 +193,21 @@ subtest 'an old token is used on' => sub {
     $mock->defaults('identity=500 token=1');
     $clock->advance(790);
     is(ask($t, '/old')->{status}, 200, 'used');
+    my $mark = $t->log_mark;
     $clock->advance(20);
-    ok($mock->wait(sign_ins => $before + 1), 'the renewal failed');
+    ok($mock->wait(sign_ins => $before + 1), 'the renewal begins');
+    ok($t->wait_log(qr/auth "old" failed: /, from => $mark), 'and fails');
+    $mark = $t->log_mark;
 
     for my $at (810, 840, 870, 900, 930, 960, 990) {
         is(ask($t, '/old')->{status}, 200, "at $at s");
         is((bearer($mock))[0], $first, "at $at s: the old token");
         $clock->advance(30);
+
+        # the next time is reckoned from when the worker knew of this one
+        next if $at > 810;
+        ok($mock->wait(sign_ins => $before + 2), 'tried again');
+        ok($t->wait_log(qr/auth "old" failed: /, from => $mark), 'in vain');
     }
 
     my $tries = requests() - $before;

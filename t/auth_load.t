@@ -15,9 +15,10 @@ use Socket qw(IPPROTO_TCP TCP_CORK);
 use Test::More;
 
 use LLMTest;
-use LLMTest::Auth qw(conf provider location ask open_call auth_error counts
-    sign_ins);
-use LLMTest::Wait qw(now slow wait_for);
+use LLMTest::Auth qw(conf provider location ask open_call auth_error bearer
+    counts);
+use LLMTest::Clock;
+use LLMTest::Wait qw(slow wait_for);
 
 my $CONNECTIONS = 40;
 my $ROUNDS = 10;
@@ -28,6 +29,7 @@ my $t = LLMTest->new(log_level => 'info');
 my $mock = $t->mock;
 my $model = $t->mock;     # of those who wait
 my $u = $t->upstream;
+my $clock = LLMTest::Clock->new($t);
 my $limit = 60 * slow();
 
 my @blocks = qw(load short waiting nobody broken gone leaving kept);
@@ -37,12 +39,12 @@ $t->config(conf(
     main => 'worker_processes 4;',
     http => "keepalive_requests 100000;\n"
         . join('', map { provider($_, timeout => "${limit}s", url =>
-        /waiting|nobody/ ? 'http://%%UPSTREAM%%/t'
+        /waiting|broken|nobody/ ? 'http://%%UPSTREAM%%/t'
         : 'http://%%MOCK%%/oauth2/token') } @blocks),
     server => join('', map { location("/$_", auth => $_,
         $_ eq 'waiting' ? (to => 'http://' . $model->address) : ()) } @blocks),
     listen => 'listen 127.0.0.1:%%PORT_0%% reuseport backlog=4096;',
-))->start;
+))->start(env => $clock->env);
 
 my %answer = (method => 'POST', headers => { 'X-Mock' => 'tokens=1' },
     body => { model => 'm', messages => [ { role => 'user', content => 'x' }
@@ -72,7 +74,57 @@ sub pids {
 }
 
 
+# A life of four seconds is renewed after two, by one worker, and nobody waits
+# for it.  Time stands still but for what passes here: the life of a token is
+# not shorter on a slow machine.
+subtest 'short lives' => sub {
+    $mock->defaults('token=1 says=4 life=100000');
+    is(ask($t, '/short')->{status}, 200, 'a token');
+
+    my ($failed, $sent, $bad, @on) = (0, 1, 0, (undef) x $CONNECTIONS);
+
+    for my $life (1 .. $LIVES) {
+        my ($old) = bearer($mock);
+
+        $clock->advance(1.9);
+        ($bad, @on) = volley('/short', @on);
+        $failed += $bad;
+        is(counts($mock)->{requests}, $life, "life $life: is used");
+
+        my @streams = map { $t->open(%answer, path => '/short', on => $_) }
+            @on;
+
+        $clock->advance(0.2);
+        ok($mock->wait(sign_ins => $life + 1),
+            "life $life: renewed when half of it had passed");
+        $failed += grep { $_->result->{status} != 200 } @streams;
+        @on = @streams;
+        $sent += 2 * $CONNECTIONS;
+
+        # its life begins when the worker has read it
+        ok(wait_for(sub {
+            $sent++;
+            $failed++ if ask($t, '/short')->{status} != 200;
+            return (bearer($mock))[0] ne $old;
+        }), "life $life: the next one is used");
+    }
+
+    is($failed, 0, "none of $sent requests has failed");
+    is_deeply(counts($mock), { requests => $LIVES + 1, refused => 0,
+        issued => $LIVES + 1, accepted => $sent, rejected => 0 },
+        'one sign-in for each life');
+
+    # over before anybody renews it: the clock is to run
+    $clock->advance(100);
+};
+
+
+# Workers that wait for another one's sign-in look again from time to time.
+$clock->run;
+
+
 subtest 'a life' => sub {
+    $mock->reset;
     $mock->defaults('token=1 identity_delay=100');
     my @on = (undef) x $CONNECTIONS;
     my ($failed, $bad) = (0);
@@ -85,41 +137,7 @@ subtest 'a life' => sub {
     is($failed, 0, 'no request has failed');
     is_deeply(counts($mock), { requests => 1, issued => 1, refused => 0,
         accepted => $CONNECTIONS * $ROUNDS, rejected => 0 }, 'one sign-in');
-    cmp_ok(pids('/load'), '>=', 3, 'of several workers');
-};
-
-
-# a life of four seconds is renewed after two
-subtest 'short lives' => sub {
-    $mock->defaults('token=1 life=4');
-    my $before = counts($mock);
-    my @on = (undef) x $CONNECTIONS;
-    my ($failed, $sent, $bad) = (0, 0);
-    my $begin = now();
-    my %starts;
-    my $until = $begin + 40 * slow();
-
-    while (counts($mock)->{issued} < $before->{issued} + $LIVES
-        && now() < $until)
-    {
-        ($bad, @on) = volley('/short', @on);
-        $failed += $bad;
-        $sent += $CONNECTIONS;
-        $starts{ $_->{started} } = 1 for sign_ins($mock);
-    }
-
-    $starts{ $_->{started} } = 1 for sign_ins($mock);
-    my $passed = now() - $begin;
-    my $after = counts($mock);
-    my @starts = (sort { $a <=> $b } keys %starts)[ -$LIVES .. -1 ];
-
-    is($failed, 0, "none of $sent requests has failed");
-    is($after->{rejected}, $before->{rejected}, 'no token was too old');
-    is($after->{accepted}, $before->{accepted} + $sent, 'all were accepted');
-    is($after->{requests}, $before->{requests} + $LIVES, 'sign-ins');
-    cmp_ok($starts[$_] - $starts[ $_ - 1 ], '>', 1.9,
-        "life $_: renewed when half of it had passed") for 1 .. $#starts;
-    cmp_ok($passed, '>', ($LIVES - 1) * 1.9, 'as many as there were lives');
+    ok(wait_for(sub { pids('/load') >= 3 }), 'of several workers');
 };
 
 
@@ -156,15 +174,26 @@ subtest "$WAITING requests wait" => sub {
 
 
 subtest 'they fail together' => sub {
-    $mock->defaults('token=1 identity=500 identity_delay=1000');
-    my $before = counts($mock)->{requests};
-    my @streams = map { open_call($t, '/broken') } 1 .. 100;
+    my $n = $u->connections;
+    my @h2 = map { $t->h2(port => 1) } 1 .. 8;
+
+    $u->script(['request'], ['hold'], [ send => LLMTest::Upstream::answer(
+        500, '{"error":"server_error"}') ], ['close']);
+
+    my @streams = map { open_call($t, '/broken', on => $h2[ $_ % 8 ]) }
+        1 .. 100;
+    my $peer = $u->peer($n + 1);
+
+    ok($peer->request, 'one signs in');
+    is(scalar(grep { $_->ping } @h2), 8, 'and all have asked');
+    $peer->go;
+
     my @results = map { $_->result } @streams;
 
     is(scalar(grep { ($_->{status} // 0) == 502 } @results), 100, 'all');
     auth_error($results[0], 'openai', 'the first');
     auth_error($results[-1], 'openai', 'the last');
-    is(counts($mock)->{requests}, $before + 1, 'one sign-in');
+    is($u->connections, $n + 1, 'one sign-in');
 };
 
 

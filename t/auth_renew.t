@@ -14,7 +14,8 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 
 use LLMTest;
-use LLMTest::Auth qw(conf provider location ask bearer counts reload);
+use LLMTest::Auth qw(conf provider location ask bearer counts reasons
+    reload);
 use LLMTest::Clock;
 use LLMTest::Wait qw(wait_for);
 
@@ -89,6 +90,15 @@ sub renewed {
 }
 
 
+# waits until the worker that signs in knows that it has failed: from then on
+# the next time is reckoned
+sub failed {
+    my ($name) = @_;
+
+    return wait_for(sub { scalar(() = reasons($t, $name)) });
+}
+
+
 for my $path (sort keys %life) {
     my ($says, $renew, $end) = @{ $life{$path} };
 
@@ -158,6 +168,7 @@ subtest 'requests do not wait for a renewal' => sub {
     # it fails after its time, and is tried again
     $mock->defaults('says=100');
     $clock->advance(10.5);
+    ok(failed('pending'), 'it failed');
     is(used('pending', 'after it failed'), $first, 'still the old token');
     $clock->advance(2);
     ok($mock->wait(sign_ins => $before + 3), 'tried again');
@@ -174,7 +185,8 @@ subtest 'a life that ends while nobody renews' => sub {
 
     $mock->defaults('says=100 identity=500');
     $clock->advance(99);
-    ok($mock->wait(sign_ins => $before + 2), 'a renewal failed');
+    ok($mock->wait(sign_ins => $before + 2), 'a renewal begins');
+    ok(failed('late'), 'and fails');
     is(used('late', 'before the end'), $first, 'the old token');
 
     $clock->advance(2);

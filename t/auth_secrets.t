@@ -15,8 +15,9 @@ use File::Find ();
 use Test::More;
 
 use LLMTest;
-use LLMTest::Auth qw(provider ask auth_error reasons CLIENTS);
+use LLMTest::Auth qw(provider open_call auth_error reasons CLIENTS);
 use LLMTest::Chat qw(reply);
+use LLMTest::Clock;
 use LLMTest::Upstream;
 
 my %SECRET = (file => 'CANARY-file-%3f&+9A', env => 'CANARY-env-7b2C');
@@ -39,6 +40,7 @@ my $vars = join ' ', (map { "\$llm_stream_$_" } @NAMES),
 my $t = LLMTest->new;
 my $u = $t->upstream;
 my $identity = $t->upstream;
+my $clock = LLMTest::Clock->new($t);     # stands still but for "silent"
 my @answers;
 
 $t->canary(@ALL);
@@ -95,7 +97,7 @@ $t->config($CONF);
 
 {
     local $ENV{LLM_TEST_CANARY} = $SECRET{env};
-    $t->start;
+    $t->start(env => $clock->env);
 }
 
 
@@ -119,8 +121,12 @@ sub echo {
 
 # a call, after which the answer is kept for the search
 sub call {
-    my ($path, $client) = @_;
-    my $r = ask($t, $path, client => $client);
+    my ($path, $client, $meanwhile) = @_;
+    my $s = open_call($t, $path, client => $client);
+
+    $meanwhile->() if $meanwhile;
+
+    my $r = $s->result;
 
     push @answers, [ $path, join "\n", $r->{body},
         map { "@$_" } @{ $r->{header_list} } ];
@@ -149,13 +155,23 @@ for my $how (sort keys %how) {
         subtest "a secret by $how, $case" => sub {
             my $before = $identity->connections;
 
+            my $peer = $identity->peer($before + 1);
+            my $q;
+
+            # what comes with the first call
+            my $come = sub {
+                $q = $peer->request;
+                $clock->advance(0.5) if $case eq 'silent';
+            };
+
             $identity->script(['request'], @{ $said{$case} });
 
             for my $client (CLIENTS) {
                 my $path = "/$how/$case/$client";
 
                 if ($case !~ /^(?:good|refused|quoted)$/) {
-                    auth_error(call($path, $client), $client);
+                    auth_error(call($path, $client, $q ? undef : $come),
+                        $client);
                     next;
                 }
 
@@ -177,13 +193,12 @@ for my $how (sort keys %how) {
                         ['close']);
                 }
 
-                my $r = call($path, $client);
+                my $r = call($path, $client, $q ? undef : $come);
                 is($r->{status}, { good => 200, refused => 401,
                     quoted => 401 }->{$case}, "$client: status");
                 last if $case eq 'refused';
             }
 
-            my $q = $identity->peer($before + 1)->request;
             like($q->{body}, $how eq 'file'
                 ? qr/client_secret=CANARY-file-%253f%26%2B9A\z/
                 : qr/"client_secret":"\Q$SECRET{env}\E"/,

@@ -140,7 +140,8 @@ for my $mode (@modes) {
     my @args = ('--engine', $engine, @more);
 
     subtest "@args: load" => sub {
-        my $r = load('tokens=5,itl=2', @args, '--num-prompts', 40,
+        # long enough for the last process to begin before the first ends
+        my $r = load('tokens=5,itl=25', @args, '--num-prompts', 40,
             '--max-concurrency', 6, '--stamps', 5);
 
         is_deeply(counts($r), expected(40, 5), 'closed loop');
@@ -233,7 +234,7 @@ subtest 'the JSON' => sub {
 
 for my $n (1, 2) {
     subtest "the steady window, $n processes" => sub {
-        my $r = load('tokens=150,itl=6', '--num-prompts', 10, '--stamps', 150,
+        my $r = load('tokens=150,itl=20', '--num-prompts', 10, '--stamps', 150,
             '--processes', $n, '--proxy-pid', $mock->pid);
         my $p = $r->{json}{proxy};
 
@@ -254,7 +255,7 @@ for my $n (1, 2) {
         is($r->{json}{proxy}{cpu}{window}, 'run', 'several waves: none');
 
         # one ends before the other begins
-        my $late = load('tokens=10,itl=2', '--num-prompts', 2, '--ramp', 2,
+        my $late = load('tokens=10,itl=2', '--num-prompts', 2, '--ramp', 4,
             '--processes', $n, '--proxy-pid', $mock->pid);
 
         is($late->{json}{proxy}{cpu}{window}, 'run', 'a late one: none');
@@ -470,7 +471,7 @@ for my $gone (qw(child parent)) {
 
 subtest 'a share of the clients leaves' => sub {
     my $r = load('tokens=9,fault=stall-mid', '--num-prompts', 100,
-        '--timeout', 1, '--request-cancellation-rate', 30,
+        '--timeout', 5, '--request-cancellation-rate', 30,
         '--request-cancellation-delay', 0.1);
     my $left = $r->{json}{proxy}{aborted};
 

@@ -27,7 +27,7 @@ for my $level (levels()) {
 
 is_deeply([ sort keys %{ $seen{quick} } ], [ qw(S1 S2) ],
     'the quick level has two scenarios');
-is(scalar keys %{ $seen{bench} }, 11, 'the others all that are measured');
+is(scalar keys %{ $seen{bench} }, 12, 'the others all that are measured');
 is_deeply([ sort keys %{ $seen{full} } ], [ sort keys %{ $seen{bench} } ],
     'both of them');
 cmp_ok($seen{full}{S2}{cells}[2]{rounds}, '>=', 80,

@@ -13,6 +13,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 
 use LLMTest;
+use LLMTest::Config;
 
 my $t = LLMTest->new;
 my ($cert, $key) = $t->tls_cert('provider.test');
@@ -37,69 +38,8 @@ delete $ENV{LLM_TEST_UNSET};
 
 my $HTTP = 'llm_stream openai http://127.0.0.1:1;';
 my $HTTPS = 'llm_stream openai https://127.0.0.1:1;';
-
-
-# the configuration with these lines at http, server and location level, and
-# the number of the line of the last part given
-
-sub conf {
-    my (%at) = @_;
-    my $text = "%%GLOBALS%%\nenv LLM_TEST_KEY;\nevents { }\nhttp {\n"
-        . "%%HTTP%%\n" . ($at{http} // '') . "\nserver {\n"
-        . "listen 127.0.0.1:%%PORT_0%%;\n" . ($at{server} // '')
-        . "\nlocation / {\n" . ($at{location} // $HTTP) . "\n}\n}\n}\n";
-
-    return $text;
-}
-
-
-sub line_of {
-    my ($text, $what) = @_;
-    my $n = 0;
-
-    for my $line (split /\n/, $t->expand($text)) {
-        $n++;
-        return $n if index($line, $what) >= 0;
-    }
-
-    return;
-}
-
-
-# nginx -t refuses this line, says where and why, and quotes no secret
-
-sub refused {
-    my ($line, $why, %o) = @_;
-    my $text = $o{conf} // conf(location => "$HTTP\n$line",
-        %{ $o{at} || {} });
-    my ($status, $output) = $t->check_config($text);
-    my ($message) = $output =~ /^(?:nginx: )?\[(?:emerg|crit)\] (.*)/m;
-    my $name = $o{name} // $line;
-
-    isnt($status, 0, "$name: refused");
-    like($message // $output, $why, "$name: why");
-    unlike($output, qr/CANARY/, "$name: no secret");
-
-    # a variable is looked up when all is read: nginx names no line then
-    return if $o{anywhere} || $line =~ /no_such_variable/;
-
-    my $n = line_of($text, (split /\n/, $t->expand($line))[0]);
-    like($message // '', qr/ in \S+:$n$/, "$name: line $n");
-
-    return;
-}
-
-
-sub accepted {
-    my ($text, $name) = @_;
-    my ($status, $output) = $t->check_config($text);
-
-    is($status, 0, "$name: accepted") or diag($output);
-    unlike($output, qr/\[(?:warn|error)\]/, "$name: without a warning");
-    unlike($output, qr/CANARY/, "$name: no secret");
-
-    return;
-}
+my $c = LLMTest::Config->new($t, main => 'env LLM_TEST_KEY;',
+    location => $HTTP, never => qr/CANARY/);
 
 
 # directive => [ valid values ], [ [ wrong value, reason ] ]; the first valid
@@ -127,14 +67,23 @@ my %simple = (
     idle_timeout => [ [qw(5s off)], $TIME ],
     total_timeout => [ [qw(5s off 1h)], $TIME ],
     heartbeat => [ [qw(5s off 50ms)], $TIME ],
+    padding => [ [qw(bucket=64 bucket=128 bucket=256 random=1 random=1024
+        auto off)],
+        [ ( map { [ "bucket=$_", 'not 64, 128 or 256' ] }
+                qw(0 1 65 512 -64 x), '' ),
+            ( map { [ "random=$_", 'not between 1 and 1024' ] }
+                qw(0 1025 -1 x), '' ),
+            [ 'on', 'invalid parameter "on"' ],
+            [ 'bucket', 'invalid parameter "bucket"' ],
+            [ '""', 'invalid parameter ""' ] ] ],
     next_upstream_timeout => [ [qw(5s 0)], $TIME ],
     next_upstream_tries => [ [qw(3 0)], [ [ 'x', 'invalid number' ],
         [ '-1', 'invalid number' ], [ '""', 'invalid number' ] ] ],
     intercept_errors => [ [qw(on off)], $FLAG ],
     ignore_client_abort => [ [qw(on off)], $FLAG ],
     usage => [ [qw(off on)], $FLAG ],
-    gate => [ [ qw(event off content), 'content 5s' ],
-        [ [ 'event 5s', 'timeout' ], [ 'off 5s', 'timeout' ],
+    gate => [ [ qw(event off content), 'event 5s', 'content 5s' ],
+        [ [ 'event soon', 'timeout' ], [ 'off 5s', 'timeout' ],
             [ 'content soon', 'timeout' ], [ 'never', 'never' ],
             [ '""', 'invalid' ], [ 'on', 'invalid' ] ] ],
     buffer_size => [ [qw(16k 1k)], [ @$SIZE, [ '100', 'at least' ],
@@ -210,31 +159,31 @@ subtest 'each directive' => sub {
         my ($good, $bad) = @{ $all{$name} };
 
         for my $value (@$good) {
-            accepted(conf(location => "$HTTP\nllm_stream_$name $value;"),
-                "llm_stream_$name $value");
+            $c->accepted("llm_stream_$name $value",
+                location => "$HTTP\nllm_stream_$name $value;");
         }
 
         for my $case (@$bad) {
             my ($value, $why) = @$case;
 
-            refused("llm_stream_$name $value;", qr/$why/);
+            $c->refused("llm_stream_$name $value;", qr/$why/);
         }
 
-        refused("llm_stream_$name;",
+        $c->refused("llm_stream_$name;",
             qr/invalid number of arguments in "llm_stream_$name"/);
 
-        refused("llm_stream_$name 1 2 3 4;",
+        $c->refused("llm_stream_$name 1 2 3 4;",
             qr/invalid number of arguments in "llm_stream_$name"/)
             if ($takes{$name} // '') !~ /more/;
 
-        refused("if (\$host) { llm_stream_$name $good->[0]; }",
+        $c->refused("if (\$host) { llm_stream_$name $good->[0]; }",
             qr/"llm_stream_$name" directive is not allowed here/);
 
         next if $many{$name};
 
-        refused("llm_stream_$name $good->[-1];", qr/is duplicate/,
-            at => { location => "$HTTP\nllm_stream_$name  $good->[0];\n"
-                . "llm_stream_$name $good->[-1];" },
+        $c->refused("llm_stream_$name $good->[-1];", qr/is duplicate/,
+            location => "$HTTP\nllm_stream_$name  $good->[0];\n"
+                . "llm_stream_$name $good->[-1];",
             name => "llm_stream_$name twice");
     }
 };
@@ -245,17 +194,17 @@ subtest 'in http, server and location' => sub {
     my @lines = map { "llm_stream_$_ $all{$_}[0][0];" } sort keys %all;
 
     for my $place (qw(http server location)) {
-        accepted(conf($place eq 'location'
-            ? (location => join "\n", $HTTP, @lines)
-            : ($place => join "\n", @lines)), "all in $place");
+        $c->accepted("all in $place", $place => join "\n",
+            ($place eq 'location' ? $HTTP : ()), @lines);
     }
 
-    accepted(conf(map { $_ => join "\n", ($_ eq 'location' ? $HTTP : ()),
-        @lines } qw(http server location)), 'all in all of them');
+    $c->accepted('all in all of them', map { $_ => join "\n",
+        ($_ eq 'location' ? $HTTP : ()), @lines }
+        qw(http server location));
 
-    refused('llm_stream openai http://127.0.0.1:1;',
-        qr/"llm_stream" directive is not allowed here/, at =>
-        { $_ => $HTTP, location => 'return 200;' }, name => "in $_")
+    $c->refused('llm_stream openai http://127.0.0.1:1;',
+        qr/"llm_stream" directive is not allowed here/,
+        $_ => $HTTP, location => 'return 200;', name => "in $_")
         for qw(http server);
 };
 
@@ -267,8 +216,8 @@ subtest 'llm_stream' => sub {
         'http://unix:/tmp/x.sock', 'http://group', 'HTTPS://127.0.0.1:1');
 
     for my $url (@good) {
-        accepted(conf(http => 'upstream group { server 127.0.0.1:1; }',
-            location => "llm_stream openai $url;"), $url);
+        $c->accepted($url, http => 'upstream group { server 127.0.0.1:1; }',
+            location => "llm_stream openai $url;");
     }
 
     my %bad = (
@@ -295,15 +244,15 @@ subtest 'llm_stream' => sub {
     );
 
     for my $args (sort keys %bad) {
-        refused("llm_stream $args;", qr/$bad{$args}/,
-            at => { location => "llm_stream $args;" });
+        $c->refused("llm_stream $args;", qr/$bad{$args}/,
+            location => "llm_stream $args;");
     }
 
-    refused('llm_stream openai http://127.0.0.1:2;', qr/is duplicate/,
+    $c->refused('llm_stream openai http://127.0.0.1:2;', qr/is duplicate/,
         name => 'twice');
-    refused('llm_stream openai http://127.0.0.1:2;', qr/not allowed here/,
-        at => { server => 'if ($host) {'
-            . "\nllm_stream openai http://127.0.0.1:2;\n}" },
+    $c->refused('llm_stream openai http://127.0.0.1:2;',
+        qr/not allowed here/, server => 'if ($host) {'
+            . "\nllm_stream openai http://127.0.0.1:2;\n}",
         name => 'in an "if" of a server');
 };
 
@@ -330,23 +279,23 @@ subtest 'keys' => sub {
     );
 
     for my $value (sort keys %bad) {
-        refused("llm_stream_api_key $value;", qr/$bad{$value}/);
+        $c->refused("llm_stream_api_key $value;", qr/$bad{$value}/);
     }
 
-    refused('llm_stream_api_key sk-CANARY-2;', qr/is duplicate/,
-        at => { location => "$HTTP\nllm_stream_api_key sk-CANARY-1;\n"
-            . 'llm_stream_api_key sk-CANARY-2;' }, name => 'twice');
+    $c->refused('llm_stream_api_key sk-CANARY-2;', qr/is duplicate/,
+        location => "$HTTP\nllm_stream_api_key sk-CANARY-1;\n"
+            . 'llm_stream_api_key sk-CANARY-2;', name => 'twice');
 
     # a broken file around it: nginx's own words
-    refused('llm_stream_api_key sk-CANARY-x', qr/unexpected|terminated/,
+    $c->refused('llm_stream_api_key sk-CANARY-x', qr/unexpected|terminated/,
         anywhere => 1, name => 'no semicolon');
-    refused('llm_stream_api_key "sk-CANARY-x;', qr/unexpected end/,
+    $c->refused('llm_stream_api_key "sk-CANARY-x;', qr/unexpected end/,
         anywhere => 1, name => 'no closing quote');
 
     # a "$" in a file or in the environment is part of the key
     $t->write_file('dollar', "sk-CANARY-\$host\n");
-    accepted(conf(location =>
-        "$HTTP\nllm_stream_api_key file:%%DIR%%/dollar;"), '$ in a file');
+    $c->accepted('$ in a file', location =>
+        "$HTTP\nllm_stream_api_key file:%%DIR%%/dollar;");
 };
 
 
@@ -366,17 +315,17 @@ subtest 'TLS' => sub {
 
     # told when all of a location is known, so not of that line
     for my $args (sort keys %bad) {
-        refused("llm_stream_ssl_$args;", qr/$bad{$args}/, anywhere => 1,
-            at => { location => "$HTTPS\nllm_stream_ssl_$args;" });
+        $c->refused("llm_stream_ssl_$args;", qr/$bad{$args}/, anywhere => 1,
+            location => "$HTTPS\nllm_stream_ssl_$args;");
     }
 
-    accepted(conf(location => "$HTTPS\n"
+    $c->accepted('all of it', location => "$HTTPS\n"
         . "llm_stream_ssl_trusted_certificate %%CA%%;\n"
         . "llm_stream_ssl_certificate %%CERT%%;\n"
         . "llm_stream_ssl_certificate_key %%KEY%%;\n"
         . "llm_stream_ssl_protocols TLSv1.3;\n"
         . "llm_stream_ssl_conf_command MinProtocol TLSv1.2;\n"
-        . 'llm_stream_ssl_name $host;'), 'all of it');
+        . 'llm_stream_ssl_name $host;');
 };
 
 
@@ -384,14 +333,14 @@ subtest 'verify off is said' => sub {
     my $off = "llm_stream_ssl_verify off;\n";
     my $says = qr/\[warn\].*llm_stream_ssl_verify/;
     my %warns = (
-        'in the location' => conf(location => "$HTTPS\n$off"),
-        'in the server' => conf(server => $off, location => $HTTPS),
-        'in http' => conf(http => $off, location => $HTTPS),
-        'a host by a variable' => conf(location =>
+        'in the location' => $c->text(location => "$HTTPS\n$off"),
+        'in the server' => $c->text(server => $off, location => $HTTPS),
+        'in http' => $c->text(http => $off, location => $HTTPS),
+        'a host by a variable' => $c->text(location =>
             "llm_stream openai https://\$host;\n$off"),
-        'a path by a variable' => conf(location =>
+        'a path by a variable' => $c->text(location =>
             "llm_stream openai https://127.0.0.1/\$arg_x;\n$off"),
-        'upper case' => conf(location =>
+        'upper case' => $c->text(location =>
             "llm_stream openai HTTPS://127.0.0.1:1;\n$off"),
     );
 
@@ -402,10 +351,10 @@ subtest 'verify off is said' => sub {
         like($output, $says, "$name: with a warning");
     }
 
-    accepted(conf(location => "$HTTP\n$off"), 'not for http');
-    accepted(conf(location => $HTTPS), 'not with verify on');
-    accepted(conf(server => $off,
-        location => "$HTTPS\nllm_stream_ssl_verify on;"), 'on again');
+    $c->accepted('not for http', location => "$HTTP\n$off");
+    $c->accepted('not with verify on', location => $HTTPS);
+    $c->accepted('on again', server => $off,
+        location => "$HTTPS\nllm_stream_ssl_verify on;");
 
     $t->config($warns{'in the server'})->start;
     like($t->error_log, $says, 'in the log at start');

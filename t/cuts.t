@@ -14,7 +14,6 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 
 use LLMTest;
-use LLMTest::SockDiag;
 use LLMTest::Lockstep qw(chat_role chat_text chat_finish chat_usage
     chat_request sse DONE);
 
@@ -45,6 +44,7 @@ $t->config(<<"EOT")->start;
 events { }
 http {
     %%HTTP%%
+    llm_stream_padding off;
 
     server {
         listen 127.0.0.1:%%PORT_0%%;

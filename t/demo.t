@@ -7,85 +7,25 @@
 use strict;
 use warnings;
 
-use Cwd ();
 use File::Copy ();
-use File::Temp ();
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Test::More;
 
-use LLMTest::Proc;
+use LLMTest::Demo qw(folder files root start output errors descendants runs
+    nothing_left);
 use LLMTest::Wait qw(wait_for);
 
-my $root = Cwd::abs_path("$FindBin::Bin/..");
-my $dir = File::Temp::tempdir(CLEANUP => 1);
-my $count = 0;
-
-# what is tested is what make check has built: nothing is built here
-my %files = (
-    TEST_NGINX_MODULE => $ENV{TEST_NGINX_MODULE}
-        // "$root/build/ngx_llm_stream_module.so",
-    LLM_MOCK => $ENV{LLM_MOCK} || "$root/build/llm-mock",
-);
-
-$files{$_} =~ s{^(?=[^/])}{$root/} for keys %files;
-
-# a make or a nginx of the one who tests must not change this
-delete @ENV{qw(MAKEFLAGS MFLAGS MAKELEVEL CLIENT FAULT NGINX)};
-
-
-# start([command], env => {}, bare => 1): a run with a folder of its own for
-# temporary files; bare: not told which module and mock to use
-
-sub start {
-    my ($cmd, %o) = @_;
-    my $tmp = "$dir/" . ++$count;
-
-    mkdir $tmp or die "$tmp: $!\n";
-
-    my $proc = LLMTest::Proc->spawn(cmd => $cmd, stdout => "$tmp.out",
-        stderr => "$tmp.err", name => 'demo',
-        env => { $o{bare} ? () : %files, %{ $o{env} || {} },
-            TMPDIR => $tmp });
-
-    return { proc => $proc, tmp => $tmp, pids => {} };
-}
+my $root = root();
+my $dir = folder();
+my %files = files();
 
 
 sub demo {
     my ($client, %o) = @_;
 
     return start([ "$root/util/demo", $client // () ], %o);
-}
-
-
-sub slurp {
-    my ($file) = @_;
-
-    open my $fh, '<:encoding(UTF-8)', $file or return '';
-    local $/ = undef;
-    my $text = readline $fh;
-    close $fh;
-
-    return $text // '';
-}
-
-
-sub output { my ($run) = @_; return slurp("$run->{tmp}.out") }
-sub errors { my ($run) = @_; return slurp("$run->{tmp}.err") }
-
-
-# all processes under this one
-
-sub descendants {
-    my ($pid) = @_;
-
-    open my $fh, '<', "/proc/$pid/task/$pid/children" or return;
-    my @children = split ' ', readline $fh // '';
-    close $fh;
-
-    return map { ($_, descendants($_)) } @children;
 }
 
 
@@ -104,29 +44,6 @@ sub wait_token {
 }
 
 
-# a killed process may be there for a moment, and for its new parent longer
-
-sub runs {
-    my ($pid) = @_;
-
-    return slurp("/proc/$pid/stat") =~ /\) [^ZX] /;
-}
-
-
-sub nothing_left {
-    my ($run, $name) = @_;
-    my @left = glob "$run->{tmp}/*";
-
-    is("@left", '', "$name: no file left");
-
-    wait_for(sub { !grep { runs($_) } keys %{ $run->{pids} } }, 2);
-    is(join(' ', grep { runs($_) } keys %{ $run->{pids} }), '',
-        "$name: no process left");
-
-    return;
-}
-
-
 # the token lines: [milliseconds, text]
 
 sub tokens {
@@ -136,13 +53,35 @@ sub tokens {
 }
 
 
+# A run, or another in its place: one that was stopped for as long as its
+# stream took has read all of it at once.
+
+sub timely {
+    my ($client, $run) = @_;
+
+    for (1 .. 3) {
+        $run->{proc}->wait_exit;
+
+        my @at = map { $_->[0] } tokens(output($run));
+
+        last if !@at || $at[-1] > $at[0];
+
+        nothing_left($run, "$client, all at once");
+        $run = demo($client);
+        wait_token($run);
+    }
+
+    return $run;
+}
+
+
 subtest 'each dialect' => sub {
     my %runs = map { $_ => demo($_) } qw(openai simple typed text);
 
     wait_token($_) for values %runs;
 
     for my $client (sort keys %runs) {
-        my $run = $runs{$client};
+        my $run = timely($client, $runs{$client});
         my $status = $run->{proc}->wait_exit;
         my @tokens = tokens(output($run));
         my @late = grep { $tokens[$_][0] < $tokens[ $_ - 1 ][0] }
@@ -236,7 +175,7 @@ subtest 'interrupted' => sub {
     }
 
     # while it starts
-    my $run = demo('simple');
+    my $run = demo('simple', env => \%endless);
     wait_for(sub { return glob "$run->{tmp}/*" });
     $run->{pids}{$_} = 1 for descendants($run->{proc}->pid);
     $run->{proc}->signal('INT');
@@ -262,13 +201,17 @@ sub tree {
     my ($name, $deps, $make) = @_;
     my $tree = "$dir/$name";
 
-    mkdir $_ or die "$_: $!\n" for $tree, "$tree/util", "$tree/build";
+    mkdir $_ or die "$_: $!\n"
+        for $tree, "$tree/util", "$tree/util/lib", "$tree/build";
     symlink $files{LLM_MOCK}, "$tree/build/llm-mock" or die "symlink: $!\n";
     symlink $files{TEST_NGINX_MODULE},
         "$tree/build/ngx_llm_stream_module.so" or die "symlink: $!\n";
 
-    File::Copy::copy("$root/util/demo", "$tree/util/demo")
-        or die "copy: $!\n";
+    for my $file (qw(util/demo util/lib/LLMDemo.pm)) {
+        File::Copy::copy("$root/$file", "$tree/$file")
+            or die "copy: $!\n";
+    }
+
     write_file("$tree/util/deps", "#!/bin/sh\n$deps\n");
     write_file("$tree/Makefile", ".PHONY: all\nall:\n\t\@$make\n");
     chmod 0755, "$tree/util/demo", "$tree/util/deps";

@@ -14,55 +14,17 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use JSON::PP ();
-use MockReader;
 use Test::More;
 
 use LLMTest;
+use LLMTest::Dialects qw(%client @clients request read_client);
 use LLMTest::Ending;
 
 my $t = LLMTest->new(log_level => 'info');
 my $mock = $t->mock;
-my $json = JSON::PP->new->utf8;
 
 my @upstreams = qw(openai openai-completions openai-responses anthropic
     gemini ollama ollama-generate flowise cohere);
-my @clients = qw(openai openai-completions openai-responses anthropic gemini
-    gemini-array ollama ollama-generate flowise simple typed text);
-
-my $chat = '"model":"m","messages":[{"role":"user","content":"hi"}]';
-my $contents = '"contents":[{"role":"user","parts":[{"text":"hi"}]}]';
-my $model = '/v1beta/models/m:';
-
-# Of each client: the body (S is the stream member), more of the path for a
-# stream and for an answer, the type of a stream, and what it cannot say.
-my %client = (
-    'openai' => { body => "{$chat,S,"
-        . '"stream_options":{"include_usage":true}}' },
-    'openai-completions' => { body => '{"model":"m","prompt":"hi",S,'
-        . '"stream_options":{"include_usage":true}}',
-        no => [qw(calls reasoning)] },
-    'openai-responses' => { body => '{"model":"m","input":"hi",S}' },
-    'anthropic' => { body => "{$chat,S,\"max_tokens\":99}" },
-    'gemini' => { body => "{$contents}", done => 0,
-        path => "${model}streamGenerateContent?alt=sse",
-        answer => "${model}generateContent", beat => qr/\n\n\n\n/ },
-    'gemini-array' => { body => "{$contents}", done => 0,
-        path => "${model}streamGenerateContent",
-        answer => "${model}generateContent",
-        type => qr{^application/json\b}, comments => 0 },
-    'ollama' => { body => "{$chat,S}", type => qr{^application/x-ndjson\b},
-        comments => 0 },
-    'ollama-generate' => { body => '{"model":"m","prompt":"hi",S}',
-        type => qr{^application/x-ndjson\b}, comments => 0,
-        no => [qw(calls)] },
-    'flowise' => { body => '{"question":"hi",T}', stop => 1, ids => 0,
-        path => '/api/v1/prediction/m' },
-    'simple' => { body => "{$chat,S}", stop => 1,
-        no => [qw(calls reasoning usage)] },
-    'typed' => { body => "{$chat,S}", no => [qw(calls reasoning)] },
-    'text' => { body => "{$chat,S}", stop => 1, done => 0, comments => 0,
-        no => [qw(calls reasoning usage)], type => qr{^text/plain\b} },
-);
 
 # what a provider cannot say: reasoning and calls at all, ids of calls, and
 # other finish reasons than "stop"; bare: no event before the first token
@@ -119,12 +81,7 @@ my @pairs = map { my $u = $_; map { [ $u, $_ ] } @clients } @upstreams;
 sub ask {
     my ($pair, $options, %o) = @_;
     my ($upstream, $name) = @$pair;
-    my $c = $client{$name};
-    my $stream = $o{answer} ? 'false' : 'true';
-    my $body = $c->{body} =~ s/S(?=[,}])/"stream":$stream/r;
-    my $path = $o{answer} && $c->{answer} || $c->{path} || '';
-
-    $body =~ s/T(?=[,}])/"streaming":$stream/;
+    my ($path, $body) = request($name, answer => $o{answer});
 
     return $t->open(method => 'POST', body => $body,
         path => ($o{group} // '') . "/$upstream/$name/$path",
@@ -143,64 +100,20 @@ sub can {
 }
 
 
-# the client's stream, or answer, as MockReader's hash
-
-sub read_client {
-    my ($name, $body, $answer) = @_;
-
-    return read_small($name, $body, $answer)
-        if $name =~ /^(?:simple|typed|text)$/;
-    return $answer ? read_answer($name =~ s/-array//r, $body)
-        : read_stream($name, $body);
-}
-
-
-sub read_small {
-    my ($name, $body, $answer) = @_;
-    my $r = { text => '', calls => [], errors => [], reasoning => '',
-        done => 0 };
-
-    if ($name eq 'text') {
-        utf8::decode($r->{text} = $answer ? $body =~ s/\n\z//r : $body);
-        return $r;
-    }
-
-    my @values = $answer ? $json->decode($body)
-        : map { $json->decode($_->[1]) } sse_events($body);
-
-    for my $e (@values) {
-        my $data = $e->{data};
-
-        die "something behind the end\n" if $r->{done};
-
-        if ($name eq 'simple') {
-            $r->{text} .= $e->{content} // '';
-            $r->{done}++ if $e->{done};
-
-        } elsif ($e->{type} eq 'token') {
-            $r->{text} .= $data->{token};
-
-        } elsif ($e->{type} eq 'done') {
-            die "full_text is $data->{full_text}\n"
-                if !$answer && $data->{full_text} ne $r->{text};
-            $r->{text} = $data->{full_text};
-            $r->{finish} = $data->{finish_reason};
-            @$r{qw(input output)} = @{ $data->{usage} || {} }{qw(
-                prompt_tokens completion_tokens)};
-            $r->{done}++;
-        }
-    }
-
-    return $r;
-}
-
-
-# each_pair(name, options, \&check, %o): one test; check returns complaints
+# each_pair(name, options, \&check, %o): one test; check returns complaints.
+# lockstep: what the ids begin with; meanwhile: called for each stream, then
+# all of them go on to their end
 
 sub each_pair {
     my ($name, $options, $check, %o) = @_;
-    my @streams = map { [ $_, ask($_, $options, %o) ] } @pairs;
+    my @streams = map { [ $_, ask($_, $options . ($o{lockstep}
+        ? ' lockstep=' . id($o{lockstep}, $_) : ''), %o) ] } @pairs;
     my @bad;
+
+    if ($o{lockstep}) {
+        $o{meanwhile}->(@$_, id($o{lockstep}, $_->[0])) for @streams;
+        $mock->ack(id($o{lockstep}, $_->[0]), 20) for @streams;
+    }
 
     for my $item (@streams) {
         my ($pair, $s) = @$item;
@@ -225,6 +138,13 @@ sub each_pair {
     LLMTest::Ending->all_good($name . ' (' . @pairs . ' pairs)', @bad);
 
     return;
+}
+
+
+sub id {
+    my ($prefix, $pair) = @_;
+
+    return join '-', $prefix, @$pair;
 }
 
 
@@ -258,7 +178,7 @@ for my $upstream (@upstreams) {
 
 sub lockstep {
     my ($pair) = @_;
-    my $id = "L-$pair->[0]-$pair->[1]";
+    my $id = id('L', $pair);
     my $s = ask($pair, "$lock lockstep=$id");
 
     return 'the provider is not asked: ' . $s->result(1)->{body}
@@ -408,16 +328,39 @@ each_pair('an answer instead of a stream', 'fault=json-200 tokens=3', sub {
 ###############################################################################
 # a heartbeat is a comment, or two line ends: only where there are such
 
-each_pair('heartbeats', 'tokens=2 itl=250', sub {
+sub beats {
+    my ($pair, $body) = @_;
+    my $beats = () = $body =~ ($client{ $pair->[1] }{beat} // qr/^: hb\n/m);
+
+    return $beats;
+}
+
+
+# The second token comes when all who can have a heartbeat have one.
+
+my $patience;
+
+each_pair('heartbeats', 'tokens=2', sub {
     my ($pair, $said, $r) = @_;
     my $c = $client{ $pair->[1] };
-    my $beats = () = $r->{body} =~ ($c->{beat} // qr/^: hb\n/m);
+    my $beats = beats($pair, $r->{body});
     my $can = $c->{comments} // 1;
 
     return (differs('text', $said->{text}, 'Lorem ipsum'),
         ($c->{beat} && $r->{body} =~ /^:/m ? 'a comment' : ()),
         differs('heartbeats', $beats > 0 ? 1 : 0, $can));
-}, group => '/beat');
+}, group => '/beat', lockstep => 'B', meanwhile => sub {
+    my ($pair, $s, $id) = @_;
+
+    # the first token, for some behind another event
+    $mock->wait(id => $id, events => 1);
+    $mock->ack($id) if !$upstream{ $pair->[0] }{bare};
+    return if !($client{ $pair->[1] }{comments} // 1);
+
+    # it has failed: no need to wait that long again
+    $t->wait_for(sub { $s->poll; return beats($pair, $s->body) }, $patience)
+        or $patience = 0.1;
+});
 
 
 ok($mock->wait(open => 0), 'no request is left at the provider');

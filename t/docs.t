@@ -15,6 +15,7 @@ use POSIX ();
 use Test::More;
 
 use LLMTest;
+use LLMTest::Docs qw(pages blocks placed);
 
 # bytes of memory
 use constant PAGE => POSIX::sysconf(POSIX::_SC_PAGESIZE());
@@ -23,19 +24,19 @@ my $t = LLMTest->new;
 my $root = $t->root;
 my ($cert, $key) = $t->tls_cert('localhost');
 
-my %docs = map { $_ => slurp($_) } 'README.md', 'CONTRIBUTING.md',
-    'CHANGELOG.md', map { s{^\Q$root\E/}{}r } sort glob "$root/docs/*.md"
-    . " $root/benchmarks/*.md $root/benchmarks/*/README.md";
+my %docs = pages($root);
 
 my $conf_c = slurp('src/nginx/ngx_llm_stream_conf.c');
-my $ssl_c = slurp('src/nginx/ngx_llm_stream_ssl.c');
 my $faults_c = slurp('src/wire/llm_fault.c');
+my $log_c = slurp('src/nginx/ngx_llm_stream_log.c');
 my $directives = $docs{'docs/directives.md'};
+my $LOGS = "$root/examples/logs";
 my $variables = $docs{'docs/variables.md'};
 
 $t->write_file('key', "sk-docs\n");
 $t->write_file('include.conf', "proxy_set_header Authorization \"x\";\n");
 $t->write_file('passwords', "secret\n");
+$t->write_file('words', "secret\n");
 
 
 sub slurp {
@@ -93,11 +94,12 @@ while ($module_c =~ /ngx_llm_stream_directive\("(\w*)",\s*([A-Z_0-9|]+)/g) {
 
     $code{$name} = $flags =~ /^NGX_LLM_STREAM_ANY\b/
         ? 'http, server, location'
-        : 'location, if in location, limit_except';
+        : $flags =~ /_LIF_CONF/ ? 'location, if in location, limit_except'
+        : 'location';
 }
 
 while ($module_c =~ /ngx_string\("(llm_stream\w+)"\),\s*
-                     NGX_HTTP_MAIN_CONF\|NGX_CONF_BLOCK/gx)
+                     NGX_HTTP_MAIN_CONF\|NGX_CONF_(?:BLOCK|TAKE)/gx)
 {
     $code{$1} = 'http';
 }
@@ -152,7 +154,8 @@ subtest 'defaults' => sub {
         =~ /define LLM_JSON_DEPTH +(\d+)/;
     my %merged;
 
-    for my $text ($conf_c, $ssl_c) {
+    for my $text (map { slurp(s{^\Q$root\E/}{}r) } glob "$root/src/nginx/*.c")
+    {
         while ($text =~ /ngx_conf_merge_(\w*?)_?value\(
                          conf->(?:upstream\.)?(\w+),\s*
                          prev->[\w.]+,\s*([^;]+?)\)\s*;/gx)
@@ -174,6 +177,7 @@ subtest 'defaults' => sub {
         $expected =~ s/LLM_JSON_DEPTH/$depth/;
         $expected =~ s/^"(.*)"$/$1/;
         $expected =~ s/^\(size_t\) ngx_pagesize$/PAGE/e;
+        $expected =~ s/^NGX_LLM_STREAM_LOG_(\w+)$/lc $1/e;
         $expected = $1 * $2 if $expected =~ /^(\d+) \* (\d+)$/;
         $value =~ s/m$/M/ if $type eq 'size';
 
@@ -245,11 +249,11 @@ subtest 'faults' => sub {
     my (@rows, %ends);
 
     while ($faults_c =~ /\[LLM_FAULT_(\w+)\]\s*=\s*llm_fault_row\("(\w+)",
-                         \s*((?:"[^"]*"\s*)+),\s*"(\w+)",\s*"(\w+)",
+                         \s*((?:"[^"]*"\s*)+),\s*"(\w+)",\s*(\w+),
                          \s*(\d+)\)/gx)
     {
         my ($fault, $code, $text, $type, $end, $status)
-            = ($1, $2, $3, $4, $5, $6);
+            = ($1, $2, $3, $4, lc $5, $6);
 
         $ends{$end} = 1;
         next if $fault eq 'NONE';
@@ -264,6 +268,9 @@ subtest 'faults' => sub {
     my @listed = split /\n/, $faults;
 
     same([ @listed[ 2 .. $#listed ] ], \@rows, 'every one has its row');
+    # one that is no fault
+    $ends{lc $1} = 1 while $log_c =~ /ctx->end = [^;]*?LLM_END_(\w+)/g;
+
     same([ grep { !/^\$/ } first_column($ends) ], [ keys %ends ],
         'every ending');
 };
@@ -307,44 +314,17 @@ subtest 'auto' => sub {
 };
 
 
-# the statements of a configuration: text up to its semicolon or last brace
-
-sub statements {
-    my ($text) = @_;
-    my @found;
-
-    while ($text =~ /\G(?:\s|\#[^\n]*\n)*([^\s#].*?)/gcs) {
-        my $start = $-[1];
-        my $depth = 0;
-
-        pos($text) = $start;
-
-        while ($text =~ /\G(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\#[^\n]*
-                         |\$\{|([{};])|[^{};"'\#\$]+|\$)/gcsx)
-        {
-            next if !defined $1;
-            $depth += { '{' => 1, '}' => -1, ';' => 0 }->{$1};
-            last if $depth == 0;
-        }
-
-        push @found, substr $text, $start, (pos($text) // length $text)
-            - $start;
-        last if !defined pos $text;
-    }
-
-    return @found;
-}
-
-
 # files, hosts and ports that are there
 
 sub faked {
     my ($text) = @_;
     my $dir = $t->dir;
     my %group = map { $_ => 1 } $text =~ /^\s*upstream (\S+) \{/mg;
+    $text =~ s{words=/[^\s;]+}{words=$dir/words}g;
 
     $text =~ s{(?:file:/|env:)[^\s;]+}{file:$dir/key}g;
-    $text =~ s{^(\s*include )[^\s;]+}{$1$dir/include.conf}mg;
+    $text =~ s{^(\s*include )\S*/([^\s/;]+)}{$1 . (-f "$LOGS/$2"
+        ? "$LOGS/$2" : "$dir/include.conf")}mge;
     $text =~ s{(_certificate\s+)/[^\s;]+}{$1$cert}g;
     $text =~ s{(_certificate_key\s+)/[^\s;]+}{$1$key}g;
     $text =~ s{(_log\s+)/[^\s;]+}{$1$dir/docs.log}g;
@@ -361,42 +341,10 @@ sub faked {
 
 sub passes {
     my ($text, $name) = @_;
-    my %where = map { $_ => 'main' }
-        qw(worker_shutdown_timeout worker_processes env events http);
-    my (%part, @all);
+    my $config = placed($root, faked($text), http => qr/\Q$LOGS\E/);
+    my ($status, $output) = $t->check_config($config);
 
-    $where{$_} = 'http' for qw(map upstream log_format limit_conn_zone
-        limit_req_zone llm_stream_auth_provider server);
-    $where{$_} = 'server' for qw(location listen server_name);
-
-    for my $statement (statements(faked($text))) {
-        my ($word) = $statement =~ /^(\S+)/;
-
-        next if $word eq 'load_module';
-        push @all, [ $where{$word} // '', $statement ];
-    }
-
-    my $has_location = grep { $_->[0] eq 'server' } @all;
-
-    for my $item (@all) {
-        my $place = $item->[0] || ($has_location ? 'server' : 'location');
-        $part{$place} .= "$item->[1]\n";
-    }
-
-    my $main = $part{main} // '';
-    my $http = join "\n", grep { defined } $part{http},
-        'server { listen 127.0.0.1:' . $t->port(1) . ";\n"
-        . ($part{server} // '')
-        . ($part{location} ? "location /docs/test {\n$part{location}}\n" : '')
-        . "}\n";
-
-    $main .= "http { }\n" if $main !~ /^http \{/m;
-    $main = "events { }\n$main" if $main !~ /^events\b/m;
-    $main =~ s/^http \{/"http {\n%%HTTP%%\n$http"/me;
-
-    my ($status, $output) = $t->check_config("%%GLOBALS%%\n$main");
-
-    is($status, 0, $name) or diag($output, $main);
+    is($status, 0, $name) or diag($output, $config);
 
     return;
 }
@@ -406,14 +354,9 @@ subtest 'configurations' => sub {
     my $count = 0;
 
     for my $file (sort keys %docs) {
-        my $text = $docs{$file};
-
-        while ($text =~ /^```nginx\n(.*?)^```$/msg) {
-            my $block = $1;
-            my $line = 2 + (substr($text, 0, $-[0]) =~ tr/\n//);
-
+        for my $block (blocks($docs{$file}, 'nginx')) {
             $count++;
-            passes($block, "$file, line $line");
+            passes($block->{text}, "$file, line $block->{line}");
         }
     }
 
@@ -422,6 +365,35 @@ subtest 'configurations' => sub {
     my ($status) = $t->check_config("%%GLOBALS%%\nevents { }\nhttp {\n"
         . "%%HTTP%%\nserver { location / {\nllm_stream_nosuch on;\n}}}\n");
     isnt($status, 0, 'and a wrong one would be seen');
+};
+
+
+# nginx's module for it is not there: its own directives are taken out, and
+# the attributes are headers, so that nginx knows their variables
+
+subtest 'opentelemetry' => sub {
+    my @blocks = $docs{'docs/logs.md'} =~ /^```nginx otel\n(.*?)^```$/msg;
+
+    is(scalar @blocks, 1, 'there is one');
+
+    my ($block) = @blocks;
+    my $n = $block =~ s/^(\s*)otel_span_attr(\s+[\w.]+\s)/$1add_header$2/mg;
+
+    cmp_ok($n, '>', 8, 'attributes');
+    $block =~ s/^\s*otel_exporter \{.*?\}\n//msg;
+    $block =~ s/^(\s*)otel_span_name\s/$1add_header X-Name /m;
+    $block =~ s/^\s*otel_(?:trace|trace_context)\s[^;]*;\n//mg;
+    unlike($block, qr/otel_(?!module)/, 'no other directive of that module');
+    passes($block, 'the rest');
+
+    my @known = first_column($docs{'docs/logs.md'} =~ s/`, `/` | x\n| `/gr);
+    my %known = map { $_ => 1 } $block =~ /\$llm_stream_(\w+)/g,
+        map { /^\$llm_stream_(\w+)/ ? $1 : () } @known;
+
+    same([ grep { $known{$_} } keys %known ], [ array(slurp(
+        'src/nginx/ngx_llm_stream_variables.c'), 'ngx_llm_stream_vars')
+        =~ /ngx_llm_stream_var\((\w+),/g ],
+        'every variable has an attribute, or is named as having none');
 };
 
 

@@ -23,9 +23,10 @@ my $e = LLMTest::Ending->new($t, $u);
 
 $t->config(LLMTest::Ending::conf(
     '' => 'llm_stream_heartbeat off;',
-    stall => 'llm_stream_first_token_timeout %%MS_500%%;'
-        . ' llm_stream_idle_timeout %%MS_500%%;'
-        . ' llm_stream_total_timeout %%MS_900%%; llm_stream_heartbeat off;',
+    first => 'llm_stream_first_token_timeout %%MS_2000%%;'
+        . ' llm_stream_heartbeat off;',
+    idle => 'llm_stream_idle_timeout %%MS_500%%; llm_stream_heartbeat off;',
+    total => 'llm_stream_total_timeout %%MS_500%%; llm_stream_heartbeat off;',
 ))->start;
 
 # how a connection ends, and the code for it
@@ -320,12 +321,20 @@ for my $how (qw(fin rst)) {
 
 
 # Silence, at every border and at every byte of an event.  Many at a time:
-# each waits for its own timer.
+# each waits for its own timer, and no other runs beside it.
+
+sub timer {
+    my ($code) = @_;
+
+    return $code eq 'stream_too_long' ? 'total'
+        : $code =~ /first_event|header/ ? 'first' : 'idle';
+}
+
 
 sub stalled {
     my ($name, $client, $bytes, %want) = @_;
     my $s = $e->ask($client, [ [ send => $bytes ] ],
-        group => 'stall');
+        group => timer($want{code} // ''));
 
     # keeps the order of the connections that of the requests
     $u->peer($s->{peer})->request;
@@ -343,6 +352,8 @@ sub judge_stalled {
 }
 
 
+my %waiting;
+
 for my $client (streaming(), 'gathered') {
     my @waiting;
 
@@ -358,9 +369,13 @@ for my $client (streaming(), 'gathered') {
         code => 'upstream_timeout_header');
     push @waiting, stalled('inside the header', $client, substr($HEAD, 0, 30),
         code => 'upstream_timeout_header');
+    $waiting{$client} = \@waiting;
+}
 
+for my $client (streaming(), 'gathered') {
     judge_stalled("silence at every border, $client (stall-mid"
-        . ' stall-after-headers stall-before-headers)', @waiting);
+        . ' stall-after-headers stall-before-headers)',
+        @{ $waiting{$client} });
 }
 
 

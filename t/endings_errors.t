@@ -27,6 +27,7 @@ http {
         location / {
             llm_stream openai http://%%UPSTREAM%%;
             llm_stream_next_upstream error timeout invalid http_500;
+            llm_stream_next_upstream_tries 1;
         }
         location /simple {
             llm_stream openai http://%%UPSTREAM%%;

@@ -32,8 +32,8 @@ $t->config(LLMTest::Ending::conf(
         ssl_certificate %%CERT%%;
         ssl_certificate_key %%KEY%%;
 EOT
-    stall => 'llm_stream_first_token_timeout %%MS_500%%;'
-        . ' llm_stream_idle_timeout %%MS_500%%;',
+    first => 'llm_stream_first_token_timeout %%MS_2000%%;',
+    idle => 'llm_stream_idle_timeout %%MS_500%%;',
     small => 'llm_stream_max_event_size 4k;',
 ))->start;
 
@@ -64,7 +64,7 @@ sub begin {
     my ($client, $ops, $group, @open) = @_;
     my @args = ($client, $ops, group => $group, @open);
 
-    return $e->run(@args) if ($group // '') ne 'stall';
+    return $e->run(@args) if ($group // '') !~ /^(?:first|idle)$/;
 
     my $s = $e->ask(@args);
 
@@ -130,9 +130,9 @@ my @CASES = (
         said => $ERROR, logged => 'upstream_error' ],
     [ 'huge-event', [ [ send => $SOME . chunked('data: ' . 'x' x 5000) ] ],
         items => \@SOME, code => 'event_too_large', group => 'small' ],
-    [ 'stall-after-headers', [ [ send => $HEAD ] ], group => 'stall',
+    [ 'stall-after-headers', [ [ send => $HEAD ] ], group => 'first',
         code => 'upstream_timeout_first_event' ],
-    [ 'stall-mid', [ [ send => $SOME ] ], group => 'stall',
+    [ 'stall-mid', [ [ send => $SOME ] ], group => 'idle',
         items => \@SOME, code => 'upstream_timeout_idle' ],
 );
 

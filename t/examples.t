@@ -3,7 +3,8 @@
 # The configurations of examples/: each starts as it is but for the lines
 # marked CHANGE and for paths and ports, and does what it says, with the mock
 # in the providers' place.  Hosted providers are reached over TLS, by their
-# names, with certificates that are checked.
+# names, with certificates that are checked.  Those that are no single
+# provider's are in t/examples_setups.t.
 
 use strict;
 use warnings;
@@ -55,15 +56,17 @@ sub takes_images {
 
 subtest 'all are here' => sub {
     my $root = LLMTest->root;
-    my @there = sort map { s{^.*/}{}r } glob "$root/examples/*.conf";
+    my @there = sort map { s{^\Q$root\E/examples/}{}r }
+        glob "$root/examples/*.conf $root/examples/*/nginx.conf";
 
     is_deeply(\@there, [ sort map { "$_.conf" } qw(anthropic any-client azure
-        browser-eventsource evolution fallback flowise gemini ollama openai
-        openrouter router vllm) ],
+        browser-eventsource chat/nginx evolution fallback flowise gemini
+        ollama ollama-bot openai openrouter openrouter-browser router tasks
+        vllm) ],
         'each has its test');
 
-    for my $name (qw(anthropic azure evolution flowise gemini ollama openai
-        openrouter vllm))
+    for my $name (qw(anthropic azure evolution flowise gemini ollama
+        ollama-bot openai openrouter openrouter-browser tasks vllm))
     {
         open my $fh, '<', "$root/examples/$name.conf" or die "$name: $!\n";
         my ($minutes) = join('', readline $fh)
@@ -361,7 +364,14 @@ subtest 'vllm.conf' => sub {
         key => [ authorization => "Bearer $KEY" ],
         sent => { model => $model });
 
-    start($t, 'vllm.conf', change => at(@mocks));
+    # a slow machine must not make a server good again, nor end a pause
+    my $at = at(@mocks);
+
+    start($t, 'vllm.conf', change => sub {
+        return $at->(@_) =~ s/(\bserver [^;]+);/$1 fail_timeout=1h;/gr;
+    }, text => sub {
+        return $_[0] =~ s/\bkeepalive_timeout \K\d+s;/60s;/r;
+    });
 
     # the one that serves while the other is busy
     my $busy = $t->open(method => 'POST', path => $PATH, body => {
@@ -440,6 +450,88 @@ subtest 'browser-eventsource.conf' => sub {
     unlike($t->access_log, qr/message=/, 'no prompt in the access log');
 
     $_->abort for @open;
+    $t->finish;
+};
+
+
+subtest 'chat/nginx.conf: the page' => sub {
+    my $t = LLMTest->new;
+    my %type = ('' => 'text/html', 'chat.css' => 'text/css',
+        map { $_ => 'application/javascript' } map { s{^.*/}{}r }
+            glob $t->root . '/examples/chat/*.js');
+
+    start($t, 'chat/nginx.conf',
+        hosts => { 'api.openai.com' => hosted($t, 'api.openai.com') });
+
+    cmp_ok(scalar keys %type, '>', 2, 'it has scripts');
+
+    for my $name (sort keys %type) {
+        my $r = $t->get("/$name");
+        my $policy = $r->{headers}{'content-security-policy'} // '';
+
+        is($r->{status}, 200, "'$name'");
+        is($r->{headers}{'content-type'}, $type{$name}, "'$name': its type");
+        like($policy, qr/^default-src 'none';/, "'$name': nothing is allowed");
+        like($policy, qr/ script-src 'self';/, "'$name': but its scripts");
+        unlike($policy, qr/unsafe|\*|https?:/, "'$name': and no more");
+        is($r->{headers}{'x-content-type-options'}, 'nosniff',
+            "'$name': nothing is guessed");
+        unlike($r->{body}, qr{https?://|innerHTML|document\.write|\beval\b},
+            "'$name': no other host, no text as HTML");
+    }
+
+    is($t->get("/$_")->{status}, 404, "not served: $_")
+        for qw(nginx.conf README.md v1/models chat.js/ .git);
+
+    $t->finish;
+};
+
+
+subtest 'chat/nginx.conf: what it asks' => sub {
+    my $t = LLMTest->new;
+    my $mock = hosted($t, 'api.openai.com');
+
+    start($t, 'chat/nginx.conf', hosts => { 'api.openai.com' => $mock });
+
+    my $r = ask($t, model => 'gpt-test');
+    my $q = last_request($mock);
+
+    is($r->{events}[-1]{data}, '[DONE]', 'POST: a stream');
+    is($q->{json}{model}, 'gpt-test', 'the model of the page');
+    is($q->{json}{max_completion_tokens}, 2000, 'and our limit');
+    is($q->{headers}{authorization}, "Bearer $KEY", 'the key');
+
+    $r = $t->get('/chat?message=Why%20is+it%3F');
+    my @data = map { json($_->{data}) } @{ $r->{events} };
+    $q = last_request($mock);
+
+    is_deeply($data[-1], { done => JSON::PP::true() }, 'GET: a stream');
+    is_deeply($q->{json}{messages}, [ { role => 'user',
+        content => 'Why is it?' } ], 'the question alone');
+    is($q->{json}{model}, 'gpt-4o-mini', 'our model');
+    is($q->{headers}{authorization}, "Bearer $KEY", 'the same key');
+
+    is($t->get('/chat?message=' . 'x' x 20_000)->{status}, 200,
+        'a long question');
+
+    # a token, and then none for a long time
+    $mock->defaults('itl=60000');
+    my @open = map { $t->open(path => '/chat?message=x') } 1 .. 4;
+    is($_->status, 200, 'one of four') for @open;
+
+    $r = ask($t);
+    is($r->{status}, 429, 'the fifth at once');
+    is(json($r->{body})->{error}{code}, 'rate_limit_exceeded', 'and why');
+
+    $_->abort for @open;
+    is($mock->wait(open => 0) && 1, 1, 'all have gone');
+    $mock->defaults('');
+
+    # eight so far: three are left, and what time gives
+    my ($refused) = grep { $_->{status} != 200 } map { ask($t) } 1 .. 30;
+    is($refused && $refused->{status}, 429, 'too many in a minute');
+    unlike($t->access_log, qr/message=/, 'no question in the access log');
+
     $t->finish;
 };
 

@@ -85,6 +85,7 @@ EOT
 
 $t->config(LLMTest::Ending::conf(
     main => <<'EOT',
+    llm_stream_retry_budget off;
     upstream both {
         server %%UPSTREAM%% max_fails=0;
         server %%UPSTREAM_2%% backup max_fails=0;

@@ -16,8 +16,10 @@ use JSON::PP ();
 use Test::More;
 
 use LLMTest;
-use LLMTest::Ending qw(hello wire pass_time);
+use LLMTest::Clock;
+use LLMTest::Ending qw(hello wire);
 use LLMTest::Upstream;
+use LLMTest::Wait qw(slow);
 
 my $t = LLMTest->new;
 my $first = $t->upstream;
@@ -25,6 +27,9 @@ my $pooled = $t->upstream;
 my $late = $t->upstream;
 my $mock = $t->mock;
 my $e = LLMTest::Ending->new($t, $first);
+
+# it moves when the test says so: two times are compared below
+my $clock = LLMTest::Clock->new($t);
 
 # the client's own key nginx itself logs, at debug level
 $t->canary('sk-CANARY-first', 'sk-CANARY-second');
@@ -140,7 +145,7 @@ EOT
             llm_stream_next_upstream_timeout %%MS_300%%;
         }
 EOT
-))->start;
+))->start(env => $clock->env);
 
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 my $BUSY = LLMTest::Upstream::answer(503, '{"error":{"message":"Busy.",'
@@ -332,18 +337,30 @@ stale('stale-keepalive: a status came', 'stale',
 
 # The timers of the first attempt.
 
+sub forward {
+    my ($seconds) = @_;
+
+    $clock->advance($seconds * slow());
+
+    # nginx has seen the time, and done what was due, before this is answered
+    $t->get('/nothing');
+
+    return;
+}
+
+
 subtest 'next_upstream: each attempt has its own time' => sub {
     my $s = $e->ask('openai', [], group => 'late');
     my $peer = $first->peer($s->{peer});
 
     ok($peer->request, 'the first is asked');
-    pass_time(350);
+    forward(0.35);
     $peer->send($BUSY);
     $peer->close;
 
     my ($next, $request) = $late->take;
     ok($request, 'the second is asked');
-    pass_time(350);
+    forward(0.35);
     $next->send($GOOD[0][1]);
 
     $e->check('complete', $s, items => \@ITEMS, again => 1);
@@ -357,7 +374,7 @@ for my $how ('a status', 'its timer') {
         my $peer = $first->peer($s->{peer});
 
         ok($peer->request, 'the first is asked');
-        $peer->send($BUSY) if $how eq 'a status';
+        $how eq 'a status' ? $peer->send($BUSY) : forward(0.6);
 
         my ($next, $request) = $late->take;
         ok($request, 'the second is asked');
@@ -367,7 +384,7 @@ for my $how ('a status', 'its timer') {
         $next->sse_head;
         $next->chunk((wire(@ITEMS))[ 0, 1 ]);
         ok($s->read_events(2), 'the first events');
-        pass_time(1200);
+        forward(1.2);
         $s->poll;
         is($s->ended, undef, 'it is not ended');
 
@@ -400,7 +417,7 @@ subtest 'next_upstream_timeout' => sub {
     $s = $e->ask('openai', [], group => 'budget');
     $peer = $first->peer($s->{peer});
     $peer->request;
-    pass_time(400);
+    forward(0.4);
     $peer->send($BUSY);
     $e->check('too late: the first one\'s status', $s, code => 'busy',
         status => 503, said => $BUSY =~ s/.*\r\n\r\n//sr,

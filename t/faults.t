@@ -31,9 +31,9 @@ $t->config(LLMTest::Ending::conf(
     client_body_buffer_size 64m;
     upstream secure { server %%MOCK_TLS%%; }
 EOT
-    timed => 'llm_stream_first_token_timeout %%MS_500%%;'
-        . ' llm_stream_idle_timeout %%MS_500%%;'
-        . ' llm_stream_total_timeout %%MS_900%%;',
+    first => 'llm_stream_first_token_timeout %%MS_2000%%;',
+    idle => 'llm_stream_idle_timeout %%MS_1000%%;',
+    total => 'llm_stream_total_timeout %%MS_1000%%;',
     small => 'llm_stream_max_event_size 64k;',
     server => join '', map { <<"EOT" } streaming()))->start;
         location /tls/$_ {
@@ -320,7 +320,7 @@ for my $row (@rows) {
     my %streams;
 
     # those that wait for a timer wait side by side
-    if (($want{group} // '') eq 'timed') {
+    if (($want{group} // '') =~ /^(?:first|idle|total)$/) {
         $streams{$_} = ask($row, $_) for @clients;
     }
 

@@ -169,7 +169,7 @@ subtest 'requests as the upstream sees them' => sub {
 
     $s = $t->open(method => 'POST', path => '/', body => 'x' x 10,
         head_only => 1, headers => { Expect => '100-continue' });
-    $s->read_headers(0.1);
+    $t->wait_for(sub { $s->poll; return scalar(my @early = $s->early) });
     is(($s->early)[0]{status}, 100, '100 Continue');
     $s->send('x' x 10);
     $p = $u->accept;
@@ -238,6 +238,19 @@ subtest 'cuts arrive as they were made' => sub {
     is($s->read_event->{data}, 'xyz', 'one event');
     is_deeply([ $s->chunk_bytes ], \@bytes, 'in as many chunks');
     $p->reset;
+};
+
+
+subtest 'a connection that is no more has been read' => sub {
+    my $s = LLMTest::Client->request(port => $u->port);
+    my $p = $u->accept;
+
+    $s->half_close;
+    ok($p->wait_close, 'the peer ends it');
+    $p->half_close;
+    ok($s->wait_close, 'we do');
+    ok($p->drained, 'nothing is left on it');
+    $p->close;
 };
 
 

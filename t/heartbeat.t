@@ -13,6 +13,7 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 
 use LLMTest;
+use LLMTest::Clock;
 use LLMTest::Ending qw(hello wire shown pass_time);
 use LLMTest::SSE;
 use LLMTest::Upstream;
@@ -21,6 +22,7 @@ use LLMTest::Wait qw(now slow);
 my $t = LLMTest->new(log_level => 'info');
 my $u = $t->upstream;
 my $e = LLMTest::Ending->new($t, $u);
+my $clock = LLMTest::Clock->new($t);
 
 $t->config(LLMTest::Ending::conf(
     main => 'llm_stream_heartbeat %%MS_200%%;',
@@ -29,7 +31,7 @@ $t->config(LLMTest::Ending::conf(
     content => 'llm_stream_gate content;',
     slow_client => 'llm_stream_buffer_size 8k;',
     timed => 'llm_stream_idle_timeout %%MS_700%%;',
-))->start;
+))->start(env => $clock->env);
 
 my @ITEMS = hello();
 my @WIRE = wire(@ITEMS);
@@ -61,6 +63,100 @@ sub beats {
     return $got;
 }
 
+
+# First what is a matter of two times: on a clock that moves when the test says
+# so, whatever else the machine does meanwhile.
+
+sub forward {
+    my ($seconds) = @_;
+
+    $clock->advance($seconds * slow());
+
+    # nginx has seen the time, and done what was due, before this is answered
+    $t->get('/nothing');
+
+    return;
+}
+
+
+# No heartbeat while there is content.
+
+{
+    my ($s, $peer) = begin('simple', group => 'calm');
+
+    $peer->sse_head;
+
+    for (1 .. 10) {
+        $peer->chunk($WIRE[1]);
+        $s->read_event;
+        forward(0.75);
+    }
+
+    $peer->chunk(@WIRE[ 3, 4 ]);
+    $peer->last_chunk;
+    $s->wait_end;
+
+    is($s->body, shown('simple', ([ text => 'Hel' ]) x 10, $ITEMS[4]),
+        'none while there is content');
+    $peer->close;
+}
+
+
+# It is no content: it does not keep a silent stream alive, and no heartbeat
+# follows the end.
+
+for my $client (qw(openai simple typed)) {
+    my ($s, $peer) = begin($client, group => 'timed');
+    my $shown = shown($client, @ITEMS[ 0, 1 ]);
+
+    $peer->sse_head;
+    $peer->chunk(@WIRE[ 0, 1 ]);
+    $s->read_bytes(length $shown);
+
+    for (1 .. 3) {
+        forward(0.21);
+        beats($s, 1);
+    }
+
+    forward(0.1);
+    $s->wait_end;
+
+    my $event = LLMTest::Ending::error_event($client,
+        'upstream_timeout_idle');
+
+    like($s->body, qr/\A\Q$shown\E(?:: hb\n){3}$event\z/,
+        "it does not reset the idle limit, $client");
+    ok($s->complete, "and the end is proper, $client");
+    $peer->close;
+}
+
+
+# A client that does not read is not sent more of them.
+
+{
+    my $event = [ text => 'x' x 60_000 ];
+    my @all = ($ITEMS[0], ($event) x 200, @ITEMS[ 3, 4 ]);
+    my ($s, $peer) = begin('simple', group => 'slow_client',
+        rcvbuf => 4096);
+
+    $peer->order([ send => LLMTest::Upstream::stream(wire(@all)) ]);
+    ok($peer->wait_stalled(1), 'a client that does not read');
+    forward(0.21) for 1 .. 8;
+    $s->wait_end(60);
+
+    # one may have been on its way when the client stopped
+    my $beats = () = $s->body =~ /^: hb\n/mg;
+
+    cmp_ok($beats, '<=', 2, 'heartbeats do not pile up');
+    is($s->body =~ s/^: hb\n//gmr, shown('simple', @all),
+        'and harm no event');
+    $peer->close;
+}
+
+
+# The rest in real time.
+
+$clock->run;
 
 for my $proto (qw(h1 h2)) {
     my @proto = $proto eq 'h2' ? (proto => 'h2', port => 1) : ();
@@ -133,29 +229,8 @@ for my $proto (qw(h1 h2)) {
 }
 
 
-# No heartbeat while there is content, nor before the header is sent, nor
-# for clients that could not know what it is.
-
-{
-    my ($s, $peer) = begin('simple', group => 'calm');
-
-    $peer->sse_head;
-
-    for (1 .. 10) {
-        $peer->chunk($WIRE[1]);
-        $s->read_event;
-        pass_time(150);
-    }
-
-    $peer->chunk(@WIRE[ 3, 4 ]);
-    $peer->last_chunk;
-    $s->wait_end;
-
-    is($s->body, shown('simple', ([ text => 'Hel' ]) x 10, $ITEMS[4]),
-        'none while there is content');
-    $peer->close;
-}
-
+# None before the header is sent, nor for clients that could not know what it
+# is.
 
 {
     my %quiet = (
@@ -199,50 +274,6 @@ for my $proto (qw(h1 h2)) {
     $e->judge('none for text, for one document, with off', @cases);
     $_->{peer}->close for values %running;
     $answer_peer->close;
-}
-
-
-# It is no content: it does not keep a silent stream alive, and no heartbeat
-# follows the end.
-
-for my $client (qw(openai simple typed)) {
-    my ($s, $peer) = begin($client, group => 'timed');
-
-    $peer->sse_head;
-    $peer->chunk(@WIRE[ 0, 1 ]);
-    $s->wait_end;
-
-    my $shown = shown($client, @ITEMS[ 0, 1 ]);
-    my $event = LLMTest::Ending::error_event($client,
-        'upstream_timeout_idle');
-
-    like($s->body, qr/\A\Q$shown\E(?:: hb\n)+$event\z/,
-        "it does not reset the idle limit, $client");
-    ok($s->complete, "and the end is proper, $client");
-    $peer->close;
-}
-
-
-# A client that does not read is not sent more of them.
-
-{
-    my $event = [ text => 'x' x 60_000 ];
-    my @all = ($ITEMS[0], ($event) x 200, @ITEMS[ 3, 4 ]);
-    my ($s, $peer) = begin('simple', group => 'slow_client',
-        rcvbuf => 4096);
-
-    $peer->order([ send => LLMTest::Upstream::stream(wire(@all)) ]);
-    ok($peer->wait_stalled(0.3), 'a client that does not read');
-    pass_time(1500);
-    $s->wait_end(60);
-
-    # one may have been on its way when the client stopped
-    my $beats = () = $s->body =~ /^: hb\n/mg;
-
-    cmp_ok($beats, '<=', 2, 'heartbeats do not pile up');
-    is($s->body =~ s/^: hb\n//gmr, shown('simple', @all),
-        'and harm no event');
-    $peer->close;
 }
 
 

@@ -13,11 +13,13 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 
 use LLMTest;
+use LLMTest::Clock;
 
 my $t = LLMTest->new;
+my $clock = LLMTest::Clock->new($t);
 my $u = $t->upstream;
 
-$t->config(<<'EOT')->start;
+$t->config(<<'EOT')->start(env => $clock->env);
 %%GLOBALS%%
 events { }
 http {
@@ -33,12 +35,12 @@ http {
         location /gone {
             llm_stream openai http://%%UPSTREAM%%;
             llm_stream_ignore_client_abort on;
-            llm_stream_first_token_timeout 500ms;
-            llm_stream_idle_timeout 500ms;
+            llm_stream_first_token_timeout 5s;
+            llm_stream_idle_timeout 5s;
         }
         location /total {
             llm_stream openai http://two;
-            llm_stream_total_timeout 300ms;
+            llm_stream_total_timeout 3s;
             llm_stream_next_upstream error timeout invalid http_500;
         }
     }
@@ -58,6 +60,9 @@ for my $events (0, 1) {
     }
 
     $s->close;
+    seen();
+    ok($p->stat && !$p->stat->{closed}, "goes on, after $events events");
+    $clock->advance(6);
     ok($p->wait_close, "given up at the limit, after $events events");
 }
 
@@ -67,6 +72,11 @@ my $s = ask('h1', 0, '/total');
 my ($p) = $u->take;
 $p->send("HTTP/1.1 401 x\r\nContent-Type: application/json\r\n"
     . "Content-Length: 500\r\n\r\n{\"error");
+$p->drained;
+seen();
+$clock->advance(4);
+seen();
+$clock->advance(2);
 is($s->status, 401, 'an error without an end: its status');
 $s->read_all;
 is($s->ended, 'complete', 'an error without an end: a whole answer');
@@ -77,12 +87,23 @@ $p->close;
 $s = ask('h1', 0, '/total');
 ($p) = $u->take;
 $p->sse_head;
+$p->drained;
+seen();
+$clock->advance(4);
 is($s->status, 504, 'the total is over: 504');
 $s->read_all;
 like($s->body, qr/"stream_too_long"/, 'the total is over: says so');
 ok($t->wait_log(qr/504 limit stream_too_long/, file => 'end.log'),
     'the total is over: logged');
 is(scalar($u->connections), 4, 'one connection a request');
+
+
+# the worker has seen all that came before this
+
+sub seen {
+    $t->get('/') for 1 .. 2;
+    return;
+}
 
 
 sub ask {

@@ -377,7 +377,6 @@ subtest 'members that change the meaning' => sub {
         [ 'openai-completions', tools => [$tool] ],
         [ 'ollama-generate', tools => [$tool] ],
         [ 'flowise', tools => [$tool] ],
-        [ 'openai-responses', stop => ['END'] ],
         [ 'openai-completions', response_format => {
             type => 'json_object' } ],
         [ 'ollama', messages => [ { role => 'user', content => $link } ] ],

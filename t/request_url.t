@@ -424,7 +424,7 @@ subtest 'what a variable must not do' => sub {
             name => "path $bad");
         is($u->connections, $before, "path $bad: nothing is sent");
         ok($t->wait_log(qr/\[error\].*invalid character/, from => $mark,
-            limit => 3), "path $bad: the log says why");
+            limit => 20), "path $bad: the log says why");
     }
 };
 

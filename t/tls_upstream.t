@@ -255,7 +255,7 @@ sub refused {
         is($u->peer($n)->stat->{received}, 0, "$name: nothing was sent");
     }
 
-    ok($t->wait_log($o{log}, from => $mark, limit => 3), "$name: log says it")
+    ok($t->wait_log($o{log}, from => $mark, limit => 20), "$name: log says it")
         if $o{log};
 
     return;

@@ -15,10 +15,11 @@ use Test::More;
 use LLMTest;
 use LLMTest::Chat qw(delta finish usage events reply answer answer_reply
     json CLIENTS);
+use LLMTest::Ending qw(pass_time);
 
 my @NAMES = qw(model request_model client upstream ttft duration chunks chars
     bytes_in bytes_out chars_per_second chunks_per_second chunk_size itl
-    tokens_in tokens_out tokens_cached tokens_reasoning tokens_source finish
+    held tokens_in tokens_out tokens_cached tokens_reasoning tokens_source finish
     end error);
 
 my $t = LLMTest->new;
@@ -572,9 +573,22 @@ subtest 'while it runs' => sub {
 
 
 subtest 'times' => sub {
+    # each token is sent when the one before was seen, and a while later
     my $v = logged(sub {
-        $t->post('/mock', $BODY, headers =>
-            { 'X-Mock' => 'tokens=6 ttft=100 itl=30 text=digits' });
+        my $s = $t->open(method => 'POST', path => '/mock', body => $BODY,
+            headers => { 'X-Mock' => 'tokens=6 lockstep=times text=digits' });
+
+        $s->read_event;
+        pass_time(70);
+
+        for (1 .. 6) {
+            pass_time(30);
+            $mock->ack('times');
+            $s->read_event;
+        }
+
+        $mock->ack('times', 9);
+        $s->wait_end;
     });
 
     vars_are($v, 'paced', end => 'complete', chunks => 6);

@@ -3,11 +3,14 @@
  * request.  The files of this folder share this header; each says on top
  * which part of the state it owns.
  *
+ *   conf      defaults, merge, setters (conf_dialect, cors_conf: of some)
+ *   secret    keys, read by the master
  *   handler   a request comes in, its body is read, an upstream is set up
  *   client    which dialect the client speaks
  *   request   what the client asks
+ *   caps      how much may be asked: limits of the request
  *   plan      what the provider is asked instead
- *   sign_in   requests that wait for a token (auth, fetch: its own header)
+ *   sign_in   requests that wait for a token (auth_*, fetch_*: their headers)
  *   send      the bytes of that request
  *   url, ssl  where to
  *   upstream  nginx's callbacks, and the one place that sees the end of the
@@ -15,11 +18,30 @@
  *   header    status line and header lines of the answer
  *   kind      what kind of answer it is
  *   response  the gate, its body through the flow
+ *   stages    what may happen to its events on the way
+ *   padding   how much its events are padded
+ *   stop      stop strings
+ *   estimate  tokens that nobody else counts
+ *   limit     token-rate limits (limit_zone, _model, _conf: their header)
+ *   coalesce  one of them: shaping
+ *   redact    what must not be said
  *   out       the sink: buffers to the client
+ *   store     the answer in a file (file: how that is written)
  *   timer     the one timer of a request
- *   retry     may another peer be tried
+ *   retry     may another peer be tried, or the same one again
+ *   wait      the time until the same one is asked again
+ *   budget    how many requests of an upstream may be sent again
+ *   fallback  the same request without a stream
  *   error     error bodies in the client's dialect
- *   log       how it ended: one line, the variables' values
+ *   cors      pages of other origins
+ *   log       how it ended: one word, one line
+ *   variables what is known of a request
+ *   metrics   what is counted of it, into a zone of shared memory
+ *             (zone_*: where it is kept, status_*: how it is shown; the way
+ *             from one to the other is in ngx_llm_stream_zone.h)
+ *   owner     processes, as owners of shared memory
+ *   compat    what differs between versions of nginx
+ *   version   the version of the module
  */
 
 #ifndef NGX_LLM_STREAM_H
@@ -31,6 +53,7 @@
 #include "llm_flow.h"
 #include "llm_provider.h"
 #include "llm_request.h"
+#include "llm_stage_coalesce.h"
 
 
 /* bits of llm_stream_next_upstream; the lowest is NGX_CONF_BITMASK_SET */
@@ -51,9 +74,26 @@
 #define NGX_LLM_STREAM_NEXT_HTTP_504      0x00004000
 #define NGX_LLM_STREAM_NEXT_HTTP_529      0x00008000
 
+/* an answer with a status */
+#define NGX_LLM_STREAM_NEXT_STATUS        0x0000ffc0
+
+/* what the same server may be asked for again, after a while */
+#define NGX_LLM_STREAM_NEXT_AGAIN         0x0000ff30
+
+/* tokens: of a request, whatever its provider says; of a rate, of a bucket */
+#define NGX_LLM_STREAM_TOKENS_MAX         1000000000
+
+/* classes of upstream errors */
+#define NGX_LLM_STREAM_FAILURES                                             \
+    (LLM_COUNT_ERR_INVALID - LLM_COUNT_ERR_CONNECT + 1)
+
 #define NGX_LLM_STREAM_GATE_OFF           0
 #define NGX_LLM_STREAM_GATE_EVENT         1
 #define NGX_LLM_STREAM_GATE_CONTENT       2
+
+#define NGX_LLM_STREAM_LOG_OFF            0
+#define NGX_LLM_STREAM_LOG_ERRORS         1
+#define NGX_LLM_STREAM_LOG_ALL            2
 
 
 typedef struct {
@@ -69,10 +109,34 @@ typedef struct {
 } ngx_llm_stream_set_header_t;
 
 
-typedef struct ngx_llm_stream_auth_s  ngx_llm_stream_auth_t;
+typedef struct {
+    ngx_array_t                 origins;    /* ngx_str_t, as browsers send */
+    unsigned                    on:1;
+    unsigned                    any:1;      /* "*" */
+    unsigned                    credentials:1;
+} ngx_llm_stream_cors_t;
+
+
+typedef struct ngx_llm_stream_auth_s      ngx_llm_stream_auth_t;
+typedef struct ngx_llm_stream_block_s     ngx_llm_stream_block_t;
+typedef struct ngx_llm_stream_budget_s    ngx_llm_stream_budget_t;
+typedef struct ngx_llm_stream_file_s      ngx_llm_stream_file_t;
+typedef struct ngx_llm_stream_limited_s   ngx_llm_stream_limited_t;
+typedef struct ngx_llm_stream_place_s     ngx_llm_stream_place_t;
+typedef struct ngx_llm_stream_redact_s    ngx_llm_stream_redact_t;
+typedef struct ngx_llm_stream_redacted_s  ngx_llm_stream_redacted_t;
+typedef struct ngx_llm_stream_stop_s      ngx_llm_stream_stop_t;
+typedef struct ngx_llm_stream_store_s     ngx_llm_stream_store_t;
+typedef struct ngx_llm_stream_zone_s      ngx_llm_stream_zone_t;
 
 typedef struct {
     ngx_array_t                *auths;      /* ngx_llm_stream_auth_t * */
+    ngx_array_t                *limit_zones;    /* ngx_shm_zone_t *, or NULL */
+    ngx_llm_stream_budget_t    *budgets;    /* a list */
+    ngx_llm_stream_zone_t      *zone;       /* of metrics, or NULL */
+    ngx_uint_t                  cors;       /* unsigned  cors:1 */
+    ngx_uint_t                  stores_events;  /* unsigned  :1 */
+    ngx_int_t                   request_id;     /* index of $request_id */
 } ngx_llm_stream_main_conf_t;
 
 
@@ -99,6 +163,10 @@ typedef struct {
 
     ngx_http_complex_value_t   *model;
     ngx_http_complex_value_t   *prompt;
+    ngx_http_complex_value_t   *system;
+    ngx_uint_t                  max_output_tokens;  /* these three: 0 is off */
+    ngx_uint_t                  max_choices;
+    ngx_uint_t                  max_messages;
     ngx_http_complex_value_t   *api_key;
     ngx_str_t                   auth_name;  /* empty: off */
     u_char                     *auth_file;
@@ -106,14 +174,26 @@ typedef struct {
     ngx_llm_stream_auth_t      *auth;
     ngx_array_t                *params;     /* ngx_llm_stream_param_t */
     ngx_array_t                *headers;    /* ngx_llm_stream_set_header_t */
+    ngx_llm_stream_cors_t      *cors;       /* NULL: nothing was said */
+    ngx_array_t                *limits;     /* ngx_llm_stream_limit_t; NULL:
+                                               off */
+    ngx_llm_stream_store_t     *store;      /* NULL: off */
+    ngx_llm_stream_place_t     *place;      /* in the metrics; NULL: none */
 
     ngx_msec_t                  first_token_timeout;
     ngx_msec_t                  idle_timeout;
     ngx_msec_t                  total_timeout;
     ngx_msec_t                  heartbeat;
+    llm_pad_conf_t             *padding;    /* NULL: off */
     ngx_msec_t                  gate_timeout;
     ngx_uint_t                  gate;
+    ngx_uint_t                  log;        /* NGX_LLM_STREAM_LOG_* */
     ngx_uint_t                  next;       /* NGX_LLM_STREAM_NEXT_* */
+    ngx_llm_stream_stop_t      *stop;       /* NULL: off */
+    llm_coalesce_conf_t        *coalesce;   /* NULL: off */
+    ngx_uint_t                  retry_percent;  /* 0: off */
+    ngx_llm_stream_budget_t    *budget;     /* NULL: off */
+    ngx_uint_t                  fallback;   /* unsigned  fallback:1 */
 
     size_t                      max_event_size;
     size_t                      max_response_size;
@@ -122,6 +202,12 @@ typedef struct {
     ngx_flag_t                  intercept_errors;  /* unset: named pages */
     ngx_uint_t                  client_set; /* unsigned  client_set:1 */
     ngx_uint_t                  unsupported_drop;
+    ngx_llm_stream_redact_t    *redact;     /* NULL: off */
+    ngx_uint_t                  redact_set; /* unsigned  redact_set:1 */
+    ngx_uint_t                  status;     /* NGX_LLM_STREAM_STATUS_*; 0:
+                                               not a status */
+    u_char                     *status_file;
+    ngx_uint_t                  status_line;
 
     ngx_uint_t                  ssl_protocols;
     ngx_str_t                   ssl_ciphers;
@@ -171,6 +257,9 @@ typedef struct {
     ngx_msec_t                  header_at;
     ngx_msec_t                  done_at;
 
+    ngx_msec_t                  wait;           /* until it is sent again */
+    ngx_msec_t                  wait_since;
+
     llm_flow_t                  flow;
     llm_block_t                 error_body;     /* of an answer >= 400 */
     llm_fault_t                 fault;
@@ -197,7 +286,27 @@ typedef struct {
     unsigned                    has_length:1;
     unsigned                    encoded:1;
     unsigned                    no_retry:1;     /* x-should-retry: false */
+    unsigned                    may_retry:1;    /* x-should-retry: true */
+    unsigned                    retry_exact:1;  /* by retry-after-ms */
+    llm_fault_t                 failed;         /* what it waits for, to be
+                                                   sent again */
+
+    unsigned                    judged:1;       /* sent again or not: said by
+                                                   the whole error */
+    unsigned                    waits:1;        /* to be sent again */
 } ngx_llm_stream_attempt_t;
+
+
+/* The last whole error that a provider answered with, for the case that no
+ * further attempt gets any answer. */
+
+typedef struct {
+    llm_block_t                 body;
+    ngx_uint_t                  status;         /* 0: none */
+    int64_t                     retry_after;    /* ms, > 0 if said */
+    unsigned                    encoded:1;
+    unsigned                    ready:1;        /* in the client's dialect */
+} ngx_llm_stream_said_t;
 
 
 /* What the provider's body is made of; needed until it was sent for good, and
@@ -233,12 +342,40 @@ typedef struct {
     llm_block_t                 prompt;
     u_char                     *copy;           /* of the body, or NULL */
     ngx_llm_stream_plan_t      *plan;
+    ngx_array_t                *stops;          /* ngx_str_t, UTF-8: those that
+                                                   the provider cannot be
+                                                   asked for; NULL: none */
+    ngx_llm_stream_stop_t      *stop;           /* of these and the
+                                                   location's, or NULL */
+    int64_t                     max_output;     /* tokens, as the provider is
+                                                   asked; -1: no limit */
+    ngx_uint_t                  choices;        /* likewise, at least 1 */
     ngx_chain_t                *request_bufs;
     ngx_str_t                   token;          /* of llm_stream_auth */
     ngx_uint_t                  token_number;
     ngx_queue_t                 wait;           /* while waiting */
     ngx_event_t                 resume;         /* posted, after that */
     llm_alloc_t                 alloc;
+
+    /* estimates, where something needs them */
+    uint64_t                    input;          /* 1/1000 tokens */
+    uint64_t                    output;         /* the same, at the end */
+    ngx_llm_stream_limited_t   *limited;        /* NULL: by nothing */
+    /* further attempts */
+    ngx_llm_stream_said_t       said;
+    ngx_uint_t                  states;         /* of others, before ours */
+    ngx_uint_t                  uncounted;      /* attempts that are none */
+    ngx_uint_t                  rounds;         /* asked the same anew */
+    ngx_msec_t                  waited;         /* all waits together */
+
+    /* what is counted of the request */
+    ngx_llm_stream_block_t     *block;          /* of its model, or NULL */
+    ngx_llm_stream_block_t     *opened;         /* it is open there, or NULL */
+    uint32_t                    tried;          /* upstream_states before that
+                                                   of the attempt */
+    uint32_t                    retries;
+    uint32_t                    heartbeats;
+    uint16_t                    failures[NGX_LLM_STREAM_FAILURES];
 
     /* the sink */
     llm_out_t                   out;
@@ -248,15 +385,20 @@ typedef struct {
     size_t                      out_bytes;      /* of the answer, so far */
     size_t                      out_size;       /* of the latest buffer */
 
+    ngx_llm_stream_file_t      *store;          /* of the answer, or NULL */
+
     ngx_event_t                 timer;
     ngx_msec_t                  start;
     ngx_msec_t                  written_at;     /* last output */
 
     /* how it ended */
     llm_measure_t               measure;
+    llm_cut_t                   cut;            /* by a stage */
+    ngx_llm_stream_redacted_t  *redacted;       /* or NULL */
+    size_t                      held;           /* bytes, most at once */
     ngx_msec_t                  duration;
     llm_fault_t                 fault;
-    ngx_str_t                   end;
+    llm_end_t                   end;            /* if "has_end" */
 
     ngx_buf_t                  *error;          /* body put in place of
                                                    nginx's own error page */
@@ -271,11 +413,20 @@ typedef struct {
     unsigned                    key_ours:1;
     unsigned                    response:1;     /* the answer is ours */
     unsigned                    finished:1;
+    unsigned                    has_end:1;      /* by the upstream's end */
     unsigned                    error_sent:1;
     unsigned                    body_read:1;
     unsigned                    waiting:1;      /* for a token */
     unsigned                    renewed:1;      /* the token was refused */
     unsigned                    rebuild:1;      /* send another request */
+    unsigned                    answered:1;     /* what came was an answer */
+    unsigned                    own_path:1;     /* the provider's, not of
+                                                   the URL */
+    unsigned                    fallen:1;       /* back to no stream */
+    unsigned                    replan:1;       /* ... with the next attempt */
+    unsigned                    as_said:1;      /* ended with ctx->said */
+    unsigned                    counts:1;       /* in the metrics */
+    unsigned                    streaming:1;    /* a stream was asked for */
     unsigned                    keepalive:1;    /* of the client, before an
                                                    error page took it */
 } ngx_llm_stream_ctx_t;
@@ -287,6 +438,7 @@ extern ngx_module_t  ngx_llm_stream_module;
 /* handler */
 ngx_int_t ngx_llm_stream_handler(ngx_http_request_t *r);
 ngx_llm_stream_ctx_t *ngx_llm_stream_create_ctx(ngx_http_request_t *r);
+void *ngx_llm_stream_resize(void *data, void *p, size_t old, size_t n);
 void ngx_llm_stream_go(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc);
 
 /* client: which dialect it speaks */
@@ -304,15 +456,34 @@ ngx_int_t ngx_llm_stream_refuse(ngx_llm_stream_ctx_t *ctx, llm_fault_t fault,
 ngx_int_t ngx_llm_stream_check_model(ngx_llm_stream_ctx_t *ctx,
     ngx_str_t *model);
 
+/* caps: how much may be asked */
+void ngx_llm_stream_unset_caps(ngx_llm_stream_loc_conf_t *conf);
+void ngx_llm_stream_merge_caps(ngx_llm_stream_loc_conf_t *prev,
+    ngx_llm_stream_loc_conf_t *conf);
+char *ngx_llm_stream_set_count(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_llm_stream_check_caps(ngx_llm_stream_ctx_t *ctx);
+ngx_int_t ngx_llm_stream_cap_params(ngx_llm_stream_ctx_t *ctx,
+    llm_request_set_t *set, size_t nset);
+void ngx_llm_stream_asked(ngx_llm_stream_ctx_t *ctx,
+    const llm_request_set_t *set, size_t nset);
+ngx_int_t ngx_llm_stream_take_stops(ngx_llm_stream_ctx_t *ctx);
+ngx_uint_t ngx_llm_stream_keeps_length(ngx_llm_stream_ctx_t *ctx);
+ngx_int_t ngx_llm_stream_length_conf(ngx_llm_stream_ctx_t *ctx,
+    llm_stage_conf_t *conf);
+
 /* plan: model and body for the provider */
 ngx_int_t ngx_llm_stream_eval_model(ngx_llm_stream_ctx_t *ctx);
 ngx_int_t ngx_llm_stream_plan_request(ngx_llm_stream_ctx_t *ctx);
+ngx_int_t ngx_llm_stream_plan_again(ngx_llm_stream_ctx_t *ctx);
 void ngx_llm_stream_plan_drop(ngx_llm_stream_ctx_t *ctx);
 
 /* sign_in: a token first */
 ngx_int_t ngx_llm_stream_sign_in(ngx_llm_stream_ctx_t *ctx);
 ngx_int_t ngx_llm_stream_sign_in_again(ngx_llm_stream_ctx_t *ctx,
     ngx_uint_t status);
+ngx_int_t ngx_llm_stream_peers_again(ngx_llm_stream_ctx_t *ctx,
+    ngx_uint_t tries);
 void ngx_llm_stream_wait_no_more(ngx_llm_stream_ctx_t *ctx);
 
 /* send: the bytes of the request */
@@ -344,6 +515,75 @@ ngx_int_t ngx_llm_stream_response(ngx_llm_stream_ctx_t *ctx);
 ngx_int_t ngx_llm_stream_feed(ngx_llm_stream_ctx_t *ctx, ngx_buf_t *b);
 void ngx_llm_stream_eof(ngx_llm_stream_ctx_t *ctx, llm_eof_t how);
 void ngx_llm_stream_end(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_fed(ngx_llm_stream_ctx_t *ctx, llm_rc_t rc);
+ngx_int_t ngx_llm_stream_add_out_header(ngx_http_request_t *r,
+    const char *name, const char *value);
+
+/* stages */
+ngx_int_t ngx_llm_stream_set_stages(ngx_llm_stream_ctx_t *ctx,
+    llm_flow_conf_t *flow);
+void ngx_llm_stream_stages_due(ngx_llm_stream_ctx_t *ctx);
+
+/* padding */
+void ngx_llm_stream_merge_padding(ngx_llm_stream_loc_conf_t *prev,
+    ngx_llm_stream_loc_conf_t *conf);
+char *ngx_llm_stream_set_padding(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+/* stop */
+char *ngx_llm_stream_set_stop(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_llm_stream_plan_stop(ngx_llm_stream_ctx_t *ctx);
+ngx_int_t ngx_llm_stream_stage_stop(ngx_llm_stream_ctx_t *ctx,
+    llm_stage_conf_t *conf);
+/* estimate */
+ngx_uint_t ngx_llm_stream_needs_estimate(ngx_llm_stream_ctx_t *ctx);
+ngx_int_t ngx_llm_stream_estimate_stage(ngx_llm_stream_ctx_t *ctx,
+    llm_stage_conf_t *conf);
+void ngx_llm_stream_estimate_request(ngx_llm_stream_ctx_t *ctx);
+int64_t ngx_llm_stream_estimated_input(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_estimate_end(ngx_llm_stream_ctx_t *ctx);
+
+/* limit */
+ngx_int_t ngx_llm_stream_limit(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_limit_used(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_limit_settle(ngx_llm_stream_ctx_t *ctx);
+ngx_uint_t ngx_llm_stream_limit_says(ngx_llm_stream_ctx_t *ctx,
+    ngx_str_t *name);
+ngx_int_t ngx_llm_stream_limit_headers(ngx_llm_stream_ctx_t *ctx);
+int64_t ngx_llm_stream_limit_wait(ngx_llm_stream_ctx_t *ctx);
+llm_slice_t ngx_llm_stream_limit_status(ngx_llm_stream_ctx_t *ctx);
+ngx_int_t ngx_llm_stream_limit_init_process(ngx_cycle_t *cycle);
+char *ngx_llm_stream_limit_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_llm_stream_set_limit(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+void ngx_llm_stream_unset_limit(ngx_llm_stream_loc_conf_t *conf);
+void ngx_llm_stream_merge_limit(ngx_llm_stream_loc_conf_t *prev,
+    ngx_llm_stream_loc_conf_t *conf);
+/* zone_conf */
+char *ngx_llm_stream_set_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_llm_stream_zone_size(ngx_conf_t *cf, ngx_str_t *arg,
+    size_t skip, ngx_str_t *name, ssize_t *size);
+ngx_int_t ngx_llm_stream_zone_place(ngx_conf_t *cf,
+    ngx_llm_stream_loc_conf_t *conf);
+
+/* zone */
+void ngx_llm_stream_zone_exit(ngx_cycle_t *cycle);
+
+/* coalesce */
+char *ngx_llm_stream_set_coalesce(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_llm_stream_coalesce(ngx_llm_stream_ctx_t *ctx,
+    llm_stage_conf_t *conf);
+/* redact */
+char *ngx_llm_stream_set_redact(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+void ngx_llm_stream_merge_redact(ngx_llm_stream_loc_conf_t *prev,
+    ngx_llm_stream_loc_conf_t *conf);
+ngx_int_t ngx_llm_stream_redact_stage(ngx_llm_stream_ctx_t *ctx,
+    llm_stage_conf_t *conf);
+void ngx_llm_stream_redact_log(ngx_llm_stream_ctx_t *ctx);
+int64_t ngx_llm_stream_redact_count(ngx_llm_stream_ctx_t *ctx);
 
 /* out */
 void ngx_llm_stream_out_init(ngx_llm_stream_ctx_t *ctx);
@@ -358,32 +598,104 @@ void ngx_llm_stream_out_drop(ngx_llm_stream_ctx_t *ctx);
     ((ctx)->stream && !(ctx)->array                                         \
      && (ctx)->client->framing == LLM_FRAMING_SSE)
 
+/* store */
+char *ngx_llm_stream_set_store(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_llm_stream_merge_store(ngx_conf_t *cf,
+    ngx_llm_stream_loc_conf_t *prev, ngx_llm_stream_loc_conf_t *conf);
+ngx_int_t ngx_llm_stream_store_init(ngx_conf_t *cf);
+void ngx_llm_stream_store_end(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_store_drop(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_exit_process(ngx_cycle_t *cycle);
+
 /* timer */
 void ngx_llm_stream_timer_init(ngx_llm_stream_ctx_t *ctx);
 void ngx_llm_stream_timer_update(ngx_llm_stream_ctx_t *ctx);
 void ngx_llm_stream_timer_stop(ngx_llm_stream_ctx_t *ctx);
 
 /* retry */
-char *ngx_llm_stream_next_merge(ngx_llm_stream_loc_conf_t *llcf);
+void ngx_llm_stream_unset_retry(ngx_llm_stream_loc_conf_t *conf);
+void ngx_llm_stream_merge_retry(ngx_llm_stream_loc_conf_t *prev,
+    ngx_llm_stream_loc_conf_t *conf);
+char *ngx_llm_stream_next_merge(ngx_conf_t *cf,
+    ngx_llm_stream_loc_conf_t *llcf);
 void ngx_llm_stream_retry_sent(ngx_llm_stream_ctx_t *ctx);
 void ngx_llm_stream_retry_unfit(ngx_llm_stream_ctx_t *ctx);
-ngx_uint_t ngx_llm_stream_retry(ngx_llm_stream_ctx_t *ctx, ngx_uint_t bit);
-void ngx_llm_stream_resend(ngx_llm_stream_ctx_t *ctx);
-ngx_uint_t ngx_llm_stream_retry_status(ngx_llm_stream_ctx_t *ctx,
+void ngx_llm_stream_leave_peer(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_retry_tls(ngx_llm_stream_ctx_t *ctx);
+ngx_int_t ngx_llm_stream_retry_invalid(ngx_llm_stream_ctx_t *ctx);
+ngx_int_t ngx_llm_stream_retry_stream(ngx_llm_stream_ctx_t *ctx,
     ngx_uint_t status);
+ngx_int_t ngx_llm_stream_retry_status(ngx_llm_stream_ctx_t *ctx);
+ngx_uint_t ngx_llm_stream_retry_judges(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_resend(ngx_llm_stream_ctx_t *ctx);
+ngx_uint_t ngx_llm_stream_tries_left(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_count_attempt(ngx_llm_stream_ctx_t *ctx);
 ngx_uint_t ngx_llm_stream_intercepts(ngx_llm_stream_ctx_t *ctx,
     ngx_uint_t status);
 
+/* wait */
+void ngx_llm_stream_park(ngx_llm_stream_ctx_t *ctx,
+    ngx_int_t (*process_header)(ngx_http_request_t *r));
+void ngx_llm_stream_unpark(ngx_llm_stream_ctx_t *ctx);
+ngx_int_t ngx_llm_stream_wait_time(ngx_llm_stream_ctx_t *ctx, int64_t said,
+    ngx_msec_t *wait);
+ngx_int_t ngx_llm_stream_wait_retry(ngx_llm_stream_ctx_t *ctx,
+    ngx_msec_t wait);
+
+/* budget */
+char *ngx_llm_stream_set_budget(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_llm_stream_budget_merge(ngx_conf_t *cf,
+    ngx_llm_stream_loc_conf_t *llcf);
+void ngx_llm_stream_budget_request(ngx_llm_stream_ctx_t *ctx);
+ngx_int_t ngx_llm_stream_budget_retry(ngx_llm_stream_ctx_t *ctx);
+
+/* fallback */
+extern ngx_conf_enum_t  ngx_llm_stream_fallbacks[];
+ngx_uint_t ngx_llm_stream_of_stream(ngx_uint_t status);
+ngx_uint_t ngx_llm_stream_can_fall_back(ngx_llm_stream_ctx_t *ctx);
+ngx_uint_t ngx_llm_stream_says_stream(const llm_block_t *body);
+ngx_int_t ngx_llm_stream_fall_back(ngx_llm_stream_ctx_t *ctx, int64_t said);
+ngx_int_t ngx_llm_stream_without_stream(ngx_llm_stream_ctx_t *ctx);
+
 /* error */
+int64_t ngx_llm_stream_said_wait(ngx_llm_stream_ctx_t *ctx);
+ngx_uint_t ngx_llm_stream_keep_said(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_end_as_said(ngx_llm_stream_ctx_t *ctx, ngx_uint_t latest,
+    ngx_int_t rc);
 ngx_int_t ngx_llm_stream_error_init(ngx_conf_t *cf);
 ngx_uint_t ngx_llm_stream_provider_error(ngx_llm_stream_ctx_t *ctx,
     llm_out_t *out, int64_t *retry_after);
 
+/* cors */
+char *ngx_llm_stream_set_cors(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_llm_stream_cors_init(ngx_conf_t *cf);
+
 /* log */
+extern ngx_conf_enum_t  ngx_llm_stream_log_enum[];
+ngx_int_t ngx_llm_stream_log_init(ngx_conf_t *cf);
 void ngx_llm_stream_finish(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc);
+ngx_uint_t ngx_llm_stream_ending(ngx_llm_stream_ctx_t *ctx, llm_end_t *end);
+
+/* metrics */
+void ngx_llm_stream_metrics_open(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_metrics_close(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_metrics_accepted(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_metrics_sent(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_metrics_again(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_metrics_attempts(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_metrics_end(ngx_llm_stream_ctx_t *ctx);
 
 /* variables */
 ngx_int_t ngx_llm_stream_add_variables(ngx_conf_t *cf);
+llm_measure_t *ngx_llm_stream_measured(ngx_llm_stream_ctx_t *ctx);
+int64_t ngx_llm_stream_ttft(ngx_llm_stream_ctx_t *ctx);
+int64_t ngx_llm_stream_rate(ngx_llm_stream_ctx_t *ctx, uint64_t n);
+int64_t ngx_llm_stream_bytes_out(ngx_llm_stream_ctx_t *ctx);
+int64_t ngx_llm_stream_held(ngx_llm_stream_ctx_t *ctx);
+ngx_msec_t ngx_llm_stream_elapsed(ngx_llm_stream_ctx_t *ctx);
 
 /* ssl */
 void ngx_llm_stream_unset_ssl(ngx_llm_stream_loc_conf_t *conf);
@@ -398,6 +710,12 @@ char *ngx_llm_stream_ssl_password_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 extern ngx_conf_bitmask_t  ngx_llm_stream_ssl_protocols[];
 extern ngx_conf_post_t  ngx_llm_stream_ssl_conf_command_post;
+
+/* status */
+char *ngx_llm_stream_set_status(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_llm_stream_merge_status(ngx_conf_t *cf,
+    ngx_llm_stream_loc_conf_t *prev, ngx_llm_stream_loc_conf_t *conf);
 
 /* secret: what only the master reads */
 ngx_int_t ngx_llm_stream_secret(ngx_conf_t *cf, ngx_str_t *value,

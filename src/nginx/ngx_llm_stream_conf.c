@@ -10,6 +10,10 @@
 #include "llm_utf8.h"
 
 
+static void ngx_llm_stream_unset_controls(ngx_llm_stream_loc_conf_t *conf);
+static void ngx_llm_stream_merge_controls(ngx_llm_stream_loc_conf_t *prev,
+    ngx_llm_stream_loc_conf_t *conf);
+static void ngx_llm_stream_fixed(ngx_http_upstream_conf_t *conf);
 static char *ngx_llm_stream_merge_handler(ngx_conf_t *cf,
     ngx_llm_stream_loc_conf_t *prev, ngx_llm_stream_loc_conf_t *conf);
 static char *ngx_llm_stream_merge_upstream(ngx_conf_t *cf,
@@ -96,7 +100,7 @@ ngx_llm_stream_create_loc_conf(ngx_conf_t *cf)
     /*
      * set by ngx_pcalloc():
      *
-     *     conf->provider, .dialect, .client, .url, .auth = NULL;
+     *     conf->provider, .dialect, .client, .url, .auth, .cors = NULL;
      *     conf->ssl, .next, .ssl_protocols = 0;
      *     conf->auth_name, .ssl_ciphers, .ssl_trusted_certificate,
      *     .ssl_crl = { 0, NULL };
@@ -106,16 +110,14 @@ ngx_llm_stream_create_loc_conf(ngx_conf_t *cf)
 
     conf->upstream.connect_timeout = NGX_CONF_UNSET_MSEC;
     conf->upstream.send_timeout = NGX_CONF_UNSET_MSEC;
-    conf->upstream.next_upstream_timeout = NGX_CONF_UNSET_MSEC;
-    conf->upstream.next_upstream_tries = NGX_CONF_UNSET_UINT;
     conf->upstream.buffer_size = NGX_CONF_UNSET_SIZE;
     conf->upstream.ignore_client_abort = NGX_CONF_UNSET;
     conf->upstream.hide_headers = NGX_CONF_UNSET_PTR;
     conf->upstream.pass_headers = NGX_CONF_UNSET_PTR;
     ngx_llm_stream_unset_ssl(conf);
+    ngx_llm_stream_unset_retry(conf);
 
     conf->model = NGX_CONF_UNSET_PTR;
-    conf->prompt = NGX_CONF_UNSET_PTR;
     conf->api_key = NGX_CONF_UNSET_PTR;
     conf->params = NGX_CONF_UNSET_PTR;
     conf->headers = NGX_CONF_UNSET_PTR;
@@ -133,18 +135,41 @@ ngx_llm_stream_create_loc_conf(ngx_conf_t *cf)
     conf->usage = NGX_CONF_UNSET;
     conf->unsupported_drop = NGX_CONF_UNSET_UINT;
     conf->intercept_errors = NGX_CONF_UNSET;
+    conf->log = NGX_CONF_UNSET_UINT;
 
-    /* the hardcoded values */
-    conf->upstream.buffering = 0;
-    conf->upstream.change_buffering = 0;
-    conf->upstream.request_buffering = 1;
-    conf->upstream.cyclic_temp_file = 0;
-    conf->upstream.pass_request_headers = 1;
-    conf->upstream.pass_request_body = 1;
-    conf->upstream.ignore_headers = 0xffffffff;     /* X-Accel-* and all */
-    ngx_str_set(&conf->upstream.module, "llm_stream");
+    ngx_llm_stream_unset_controls(conf);
+    ngx_llm_stream_fixed(&conf->upstream);
 
     return conf;
+}
+
+
+static void
+ngx_llm_stream_unset_controls(ngx_llm_stream_loc_conf_t *conf)
+{
+    conf->padding = NGX_CONF_UNSET_PTR;
+    conf->stop = NGX_CONF_UNSET_PTR;
+    conf->coalesce = NGX_CONF_UNSET_PTR;
+    conf->store = NGX_CONF_UNSET_PTR;
+
+    ngx_llm_stream_unset_caps(conf);
+    ngx_llm_stream_unset_limit(conf);
+}
+
+
+/* What cannot be configured. */
+
+static void
+ngx_llm_stream_fixed(ngx_http_upstream_conf_t *conf)
+{
+    conf->buffering = 0;
+    conf->change_buffering = 0;
+    conf->request_buffering = 1;
+    conf->cyclic_temp_file = 0;
+    conf->pass_request_headers = 1;
+    conf->pass_request_body = 1;
+    conf->ignore_headers = 0xffffffff;          /* X-Accel-* and all */
+    ngx_str_set(&conf->module, "llm_stream");
 }
 
 
@@ -160,15 +185,26 @@ ngx_llm_stream_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return rv;
     }
 
+    rv = ngx_llm_stream_merge_status(cf, prev, conf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
     rv = ngx_llm_stream_merge_key(cf, prev, conf);
     if (rv != NGX_CONF_OK) {
         return rv;
     }
 
+    rv = ngx_llm_stream_merge_store(cf, prev, conf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
     ngx_llm_stream_merge_times(prev, conf);
+    ngx_llm_stream_merge_controls(prev, conf);
+    ngx_llm_stream_merge_retry(prev, conf);
 
     ngx_conf_merge_ptr_value(conf->model, prev->model, NULL);
-    ngx_conf_merge_ptr_value(conf->prompt, prev->prompt, NULL);
     ngx_conf_merge_ptr_value(conf->params, prev->params, NULL);
     ngx_conf_merge_ptr_value(conf->headers, prev->headers, NULL);
 
@@ -183,18 +219,28 @@ ngx_llm_stream_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               prev->unsupported_drop, 0);
     ngx_conf_merge_value(conf->intercept_errors, prev->intercept_errors,
                          NGX_CONF_UNSET);
+    ngx_conf_merge_uint_value(conf->log, prev->log,
+                              NGX_LLM_STREAM_LOG_ERRORS);
 
-    ngx_conf_merge_bitmask_value(conf->next, prev->next,
-                                 (NGX_CONF_BITMASK_SET
-                                  |NGX_LLM_STREAM_NEXT_ERROR
-                                  |NGX_LLM_STREAM_NEXT_TIMEOUT
-                                  |NGX_LLM_STREAM_NEXT_STALE));
-
-    if (conf->next & NGX_LLM_STREAM_NEXT_OFF) {
-        conf->next = NGX_CONF_BITMASK_SET|NGX_LLM_STREAM_NEXT_OFF;
+    if (ngx_llm_stream_zone_place(cf, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
     }
 
     return ngx_llm_stream_merge_upstream(cf, prev, conf);
+}
+
+
+static void
+ngx_llm_stream_merge_controls(ngx_llm_stream_loc_conf_t *prev,
+    ngx_llm_stream_loc_conf_t *conf)
+{
+    ngx_conf_merge_ptr_value(conf->stop, prev->stop, NULL);
+    ngx_conf_merge_ptr_value(conf->coalesce, prev->coalesce, NULL);
+
+    ngx_llm_stream_merge_caps(prev, conf);
+    ngx_llm_stream_merge_limit(prev, conf);
+    ngx_llm_stream_merge_padding(prev, conf);
+    ngx_llm_stream_merge_redact(prev, conf);
 }
 
 
@@ -223,6 +269,10 @@ ngx_llm_stream_merge_handler(ngx_conf_t *cf, ngx_llm_stream_loc_conf_t *prev,
 
     if (clcf->lmt_excpt && clcf->handler == NULL && conf->provider) {
         clcf->handler = ngx_llm_stream_handler;
+    }
+
+    if (conf->cors == NULL) {
+        conf->cors = prev->cors;
     }
 
     if (!conf->client_set) {
@@ -267,10 +317,6 @@ ngx_llm_stream_merge_upstream(ngx_conf_t *cf,
                               prev->upstream.connect_timeout, 5000);
     ngx_conf_merge_msec_value(conf->upstream.send_timeout,
                               prev->upstream.send_timeout, 60000);
-    ngx_conf_merge_msec_value(conf->upstream.next_upstream_timeout,
-                              prev->upstream.next_upstream_timeout, 0);
-    ngx_conf_merge_uint_value(conf->upstream.next_upstream_tries,
-                              prev->upstream.next_upstream_tries, 0);
     ngx_conf_merge_size_value(conf->upstream.buffer_size,
                               prev->upstream.buffer_size,
                               (size_t) ngx_pagesize);
@@ -306,7 +352,7 @@ ngx_llm_stream_merge_upstream(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    return ngx_llm_stream_next_merge(conf);
+    return ngx_llm_stream_next_merge(cf, conf);
 }
 
 
@@ -565,7 +611,7 @@ ngx_llm_stream_set_time_or_off(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* llm_stream_gate off | event | content [timeout] */
+/* llm_stream_gate off | event [timeout] | content [timeout] */
 
 char *
 ngx_llm_stream_set_gate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -600,8 +646,8 @@ ngx_llm_stream_set_gate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_OK;
     }
 
-    if (llcf->gate != NGX_LLM_STREAM_GATE_CONTENT) {
-        return "takes a timeout with \"content\" only";
+    if (llcf->gate == NGX_LLM_STREAM_GATE_OFF) {
+        return "takes no timeout with \"off\"";
     }
 
     llcf->gate_timeout = ngx_parse_time(&value[2], 0);

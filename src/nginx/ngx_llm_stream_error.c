@@ -19,6 +19,15 @@ static ngx_int_t ngx_llm_stream_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_uint_t ngx_llm_stream_is_error_page(ngx_http_request_t *r);
 static ngx_int_t ngx_llm_stream_make_error(ngx_llm_stream_ctx_t *ctx);
+static ngx_int_t ngx_llm_stream_make_fault(ngx_llm_stream_ctx_t *ctx,
+    llm_out_t *out);
+static ngx_int_t ngx_llm_stream_make_said(ngx_llm_stream_ctx_t *ctx,
+    llm_out_t *out);
+static void ngx_llm_stream_error_status(ngx_http_request_t *r,
+    ngx_uint_t status);
+static llm_rc_t ngx_llm_stream_read_said(ngx_llm_stream_ctx_t *ctx,
+    llm_error_t *err);
+static ngx_uint_t ngx_llm_stream_keep_event(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_describe(ngx_llm_stream_ctx_t *ctx,
     llm_error_t *err);
 static ngx_uint_t ngx_llm_stream_of_key(ngx_llm_stream_ctx_t *ctx,
@@ -26,7 +35,7 @@ static ngx_uint_t ngx_llm_stream_of_key(ngx_llm_stream_ctx_t *ctx,
 static ngx_uint_t ngx_llm_stream_is_json(const llm_slice_t *body);
 static llm_rc_t ngx_llm_stream_error_more(llm_out_t *out);
 static ngx_int_t ngx_llm_stream_add_retry_after(ngx_http_request_t *r,
-    ngx_llm_stream_ctx_t *ctx);
+    int64_t ms);
 
 
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
@@ -139,33 +148,23 @@ ngx_llm_stream_is_error_page(ngx_http_request_t *r)
 static ngx_int_t
 ngx_llm_stream_make_error(ngx_llm_stream_ctx_t *ctx)
 {
+    size_t               n;
     llm_out_t            out;
-    llm_error_t          err;
     ngx_http_request_t  *r;
 
     r = ctx->request;
 
-    if (ctx->fault == LLM_FAULT_NONE
-        || ctx->fault == LLM_FAULT_UPSTREAM_ERROR)
-    {
-        ctx->fault = llm_fault_by_status(r->headers_out.status);
-    }
+    /* all of what was said may have to be escaped */
 
-    if (ctx->fault == LLM_FAULT_UNAVAILABLE) {
-        r->headers_out.status = NGX_HTTP_SERVICE_UNAVAILABLE;
+    n = 4096 + (ctx->as_said ? 6 * ctx->a.error_body.n : 0);
 
-        if (r->err_status) {
-            r->err_status = NGX_HTTP_SERVICE_UNAVAILABLE;   /* $status */
-        }
-    }
+    ngx_llm_stream_metrics_close(ctx);
 
-    if (ngx_llm_stream_add_retry_after(r, ctx) != NGX_OK
-        || ngx_llm_stream_describe(ctx, &err) != NGX_OK)
-    {
+    if (ngx_llm_stream_limit_headers(ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    ctx->error = ngx_create_temp_buf(r->pool, 4096);
+    ctx->error = ngx_create_temp_buf(r->pool, n);
     if (ctx->error == NULL) {
         return NGX_ERROR;
     }
@@ -175,9 +174,11 @@ ngx_llm_stream_make_error(ngx_llm_stream_ctx_t *ctx)
     out.end = ctx->error->end;
     out.more = ngx_llm_stream_error_more;
 
-    ctx->client->error_body(&out, &err);
-
-    if (out.failed) {
+    if ((ctx->as_said ? ngx_llm_stream_make_said(ctx, &out)
+                      : ngx_llm_stream_make_fault(ctx, &out))
+        != NGX_OK
+        || out.failed)
+    {
         return NGX_ERROR;
     }
 
@@ -192,6 +193,78 @@ ngx_llm_stream_make_error(ngx_llm_stream_ctx_t *ctx)
     r->headers_out.content_length_n = out.pos - ctx->error->pos;
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llm_stream_make_fault(ngx_llm_stream_ctx_t *ctx, llm_out_t *out)
+{
+    llm_error_t          err;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    if (ctx->fault == LLM_FAULT_NONE
+        || ctx->fault == LLM_FAULT_UPSTREAM_ERROR
+        || (ctx->fault == LLM_FAULT_CLIENT_ABORT && !ctx->body_read))
+    {
+        ctx->fault = llm_fault_by_status(r->headers_out.status);
+    }
+
+    if (ctx->fault == LLM_FAULT_UNAVAILABLE) {
+        ngx_llm_stream_error_status(r, NGX_HTTP_SERVICE_UNAVAILABLE);
+
+        if (ngx_llm_stream_add_retry_after(r, 1000) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ngx_llm_stream_describe(ctx, &err) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ctx->client->error_body(out, &err);
+
+    return NGX_OK;
+}
+
+
+/* What a provider has said before nobody was left to be asked. */
+
+static ngx_int_t
+ngx_llm_stream_make_said(ngx_llm_stream_ctx_t *ctx, llm_out_t *out)
+{
+    int64_t     ms;
+    ngx_uint_t  status;
+
+    if (ctx->said.ready) {
+        status = ctx->a.error_status;
+        ms = 0;
+        llm_out(out, ctx->a.error_body.p, ctx->a.error_body.n);
+
+    } else {
+        status = ngx_llm_stream_provider_error(ctx, out, &ms);
+    }
+
+    ngx_llm_stream_error_status(ctx->request, status);
+
+    if (ctx->a.retry_after > 0) {
+        ms = ctx->a.retry_after;
+    }
+
+    return ms > 0 ? ngx_llm_stream_add_retry_after(ctx->request, ms)
+                  : NGX_OK;
+}
+
+
+static void
+ngx_llm_stream_error_status(ngx_http_request_t *r, ngx_uint_t status)
+{
+    r->headers_out.status = status;
+
+    if (r->err_status) {
+        r->err_status = status;     /* $status */
+    }
 }
 
 
@@ -211,7 +284,7 @@ ngx_llm_stream_describe(ngx_llm_stream_ctx_t *ctx, llm_error_t *err)
     err->code = info->code;
     err->message = info->message;
     err->status = ctx->request->headers_out.status;
-    err->retry_after = -1;
+    err->retry_after = ngx_llm_stream_limit_wait(ctx);
     llm_error_classify(err);
 
     member = &ctx->member;
@@ -248,13 +321,14 @@ ngx_llm_stream_error_more(llm_out_t *out)
 
 
 static ngx_int_t
-ngx_llm_stream_add_retry_after(ngx_http_request_t *r,
-    ngx_llm_stream_ctx_t *ctx)
+ngx_llm_stream_add_retry_after(ngx_http_request_t *r, int64_t ms)
 {
+    u_char           *p;
     ngx_table_elt_t  *h;
 
-    if (ctx->fault != LLM_FAULT_UNAVAILABLE) {
-        return NGX_OK;
+    p = ngx_pnalloc(r->pool, NGX_INT64_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
     }
 
     h = ngx_list_push(&r->headers_out.headers);
@@ -265,10 +339,148 @@ ngx_llm_stream_add_retry_after(ngx_http_request_t *r,
     h->hash = 1;
     ngx_llm_stream_header_init(h);
     ngx_str_set(&h->key, "Retry-After");
-    ngx_str_set(&h->value, "1");
+    h->value.data = p;
+    h->value.len = ngx_sprintf(p, "%L", (ms + 999) / 1000) - p;
     h->lowcase_key = (u_char *) "retry-after";
 
     return NGX_OK;
+}
+
+
+/* The wait that the error asks for, ms; -1: it does not say. */
+
+int64_t
+ngx_llm_stream_said_wait(ngx_llm_stream_ctx_t *ctx)
+{
+    llm_error_t  err;
+
+    (void) ngx_llm_stream_read_said(ctx, &err);
+
+    return err.retry_after;
+}
+
+
+static llm_rc_t
+ngx_llm_stream_read_said(ngx_llm_stream_ctx_t *ctx, llm_error_t *err)
+{
+    llm_slice_t  body;
+
+    body.p = ctx->a.error_body.p;
+    body.n = ctx->a.error_body.n;
+    body.escaped = 0;
+
+    ngx_memzero(err, sizeof(llm_error_t));
+    err->retry_after = -1;
+
+    if (ctx->a.encoded || !ngx_llm_stream_is_json(&body)) {
+        return LLM_INVALID;
+    }
+
+    return llm_error_read(&body, err);
+}
+
+
+/*
+ * Before the next attempt, which may bring no answer, or at the end: keeps
+ * the whole error of this one, or one inside a 200, if the client was not
+ * told of it.  Returns 1 if there is one.
+ */
+
+ngx_uint_t
+ngx_llm_stream_keep_said(ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_llm_stream_said_t  *said;
+
+    said = &ctx->said;
+
+    if (ctx->a.open || ctx->rebuild) {
+        return 0;
+    }
+
+    if (ctx->a.flow_live && ctx->a.flow.fault == LLM_FAULT_UPSTREAM_ERROR) {
+        return ngx_llm_stream_keep_event(ctx);
+    }
+
+    if (ctx->a.error_status == 0 || !ctx->a.body_end) {
+        return 0;
+    }
+
+    llm_block_free(&said->body, &ctx->alloc);
+
+    said->body = ctx->a.error_body;
+    said->status = ctx->a.error_status;
+    said->retry_after = ctx->a.retry_after;
+    said->encoded = ctx->a.encoded;
+    said->ready = 0;
+
+    ngx_memzero(&ctx->a.error_body, sizeof(llm_block_t));
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_llm_stream_keep_event(ngx_llm_stream_ctx_t *ctx)
+{
+    llm_block_out_t         bo;
+    ngx_llm_stream_said_t  *said;
+
+    said = &ctx->said;
+
+    llm_block_free(&said->body, &ctx->alloc);
+    ngx_memzero(said, sizeof(ngx_llm_stream_said_t));
+
+    if (llm_block_out_open(&bo, &said->body, &ctx->alloc) != LLM_OK) {
+        return 0;
+    }
+
+    llm_flow_error_body(&ctx->a.flow, &bo.out);
+
+    if (llm_block_out_close(&bo) != LLM_OK) {
+        return 0;
+    }
+
+    said->status = llm_flow_status(&ctx->a.flow);
+    said->retry_after = ctx->a.retry_after ? ctx->a.retry_after
+                                           : ctx->a.flow.error.retry_after;
+    said->ready = 1;
+
+    return 1;
+}
+
+
+/*
+ * The request failed, rc being the core's word for it.  If its last attempt
+ * brought no byte of an answer (latest: it was not even begun), the client is
+ * told what the provider had answered before: it knows what to do about a
+ * 429, but not about the server behind it.
+ */
+
+void
+ngx_llm_stream_end_as_said(ngx_llm_stream_ctx_t *ctx, ngx_uint_t latest,
+    ngx_int_t rc)
+{
+    if (ctx->said.status == 0
+        || (!latest && (ctx->a.started || ctx->a.fault))
+        || ctx->fault == LLM_FAULT_CLIENT_ABORT
+        || ctx->fault == LLM_FAULT_SHUTDOWN
+        || (rc != NGX_HTTP_BAD_GATEWAY && rc != NGX_HTTP_GATEWAY_TIME_OUT))
+    {
+        return;
+    }
+
+    llm_block_free(&ctx->a.error_body, &ctx->alloc);
+
+    ctx->a.error_body = ctx->said.body;
+    ctx->a.error_status = ctx->said.status;
+    ctx->a.status.code = ctx->said.status;
+    ctx->a.retry_after = ctx->said.retry_after;
+    ctx->a.encoded = ctx->said.encoded;
+
+    ngx_memzero(&ctx->said.body, sizeof(llm_block_t));
+
+    ctx->as_said = 1;
+    ctx->fault = LLM_FAULT_UPSTREAM_ERROR;
 }
 
 
@@ -295,13 +507,7 @@ ngx_llm_stream_provider_error(ngx_llm_stream_ctx_t *ctx, llm_out_t *out,
     body.n = ctx->a.error_body.n;
     body.escaped = 0;
 
-    rc = LLM_INVALID;
-    ngx_memzero(&err, sizeof(llm_error_t));
-    err.retry_after = -1;
-
-    if (!ctx->a.encoded && ngx_llm_stream_is_json(&body)) {
-        rc = llm_error_read(&body, &err);
-    }
+    rc = ngx_llm_stream_read_said(ctx, &err);
 
     secret = ctx->key_ours && ngx_llm_stream_of_key(ctx, &err, &status);
     if (secret) {

@@ -11,8 +11,6 @@ static ngx_uint_t ngx_llm_stream_is_probe(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_answer_probe(ngx_llm_stream_ctx_t *ctx);
 static void ngx_llm_stream_start(ngx_http_request_t *r);
 static ngx_int_t ngx_llm_stream_prepare(ngx_llm_stream_ctx_t *ctx);
-static void *ngx_llm_stream_resize(void *data, void *p, size_t old,
-    size_t n);
 static void ngx_llm_stream_cleanup(void *data);
 
 
@@ -33,6 +31,7 @@ ngx_llm_stream_handler(ngx_http_request_t *r)
     }
 
     if (ngx_llm_stream_is_probe(ctx)) {
+        ctx->counts = 0;
         return ngx_llm_stream_answer_probe(ctx);
     }
 
@@ -43,11 +42,24 @@ ngx_llm_stream_handler(ngx_http_request_t *r)
         return NGX_HTTP_NOT_ALLOWED;
     }
 
+    ngx_llm_stream_metrics_open(ctx);
+
     r->request_body_in_single_buf = 1;
+
+    /* what the log says if this is where it ends */
+
+    ctx->fault = LLM_FAULT_CLIENT_ABORT;
 
     rc = ngx_http_read_client_request_body(r, ngx_llm_stream_start);
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+
+        if (!r->connection->error) {
+            ctx->fault = llm_fault_by_status(rc);
+        }
+
+        ngx_llm_stream_metrics_close(ctx);
+
         return rc;
     }
 
@@ -127,6 +139,7 @@ ngx_llm_stream_create_ctx(ngx_http_request_t *r)
     ngx_llm_stream_guess_client(ctx);
     ctx->start = ngx_current_msec;
     ctx->keepalive = r->keepalive;
+    ctx->counts = (ctx->conf->place != NULL);
     ctx->alloc.resize = ngx_llm_stream_resize;
     ctx->alloc.ctx = r->connection->log;
 
@@ -153,6 +166,7 @@ ngx_llm_stream_start(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_llm_stream_module);
 
     ctx->body_read = 1;
+    ctx->fault = LLM_FAULT_NONE;
 
     rc = ngx_llm_stream_prepare(ctx);
 
@@ -173,10 +187,17 @@ void
 ngx_llm_stream_go(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc)
 {
     if (rc == NGX_OK) {
+        rc = ngx_llm_stream_limit(ctx);
+    }
+
+    if (rc == NGX_OK) {
         rc = ngx_llm_stream_build_request(ctx);
     }
 
     if (rc != NGX_OK) {
+        /* an error page may lead to another limit */
+        ngx_llm_stream_limit_settle(ctx);
+        ngx_llm_stream_metrics_close(ctx);
         ngx_http_finalize_request(ctx->request, rc);
         return;
     }
@@ -214,16 +235,28 @@ ngx_llm_stream_prepare(ngx_llm_stream_ctx_t *ctx)
         return rc;
     }
 
-    return ngx_llm_stream_plan_request(ctx);
+    rc = ngx_llm_stream_plan_request(ctx);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_llm_stream_plan_stop(ctx);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ngx_llm_stream_estimate_request(ctx);
+
+    return NGX_OK;
 }
 
 
 /*
  * The wire library's memory: from the heap, because it grows and shrinks
- * with the stream and must not pile up in the request's pool.
+ * with the stream and must not pile up in the request's pool.  data: a log.
  */
 
-static void *
+void *
 ngx_llm_stream_resize(void *data, void *p, size_t old, size_t n)
 {
     void  *new;
@@ -259,6 +292,8 @@ ngx_llm_stream_cleanup(void *data)
 
     ngx_llm_stream_timer_stop(ctx);
     ngx_llm_stream_wait_no_more(ctx);
+    ngx_llm_stream_limit_settle(ctx);
+    ngx_llm_stream_metrics_end(ctx);
 
     if (ctx->a.flow_live) {
         llm_flow_free(&ctx->a.flow);
@@ -266,5 +301,7 @@ ngx_llm_stream_cleanup(void *data)
     }
 
     llm_block_free(&ctx->a.error_body, &ctx->alloc);
+    llm_block_free(&ctx->said.body, &ctx->alloc);
     ngx_llm_stream_plan_drop(ctx);
+    ngx_llm_stream_store_drop(ctx);
 }

@@ -46,6 +46,9 @@ static ngx_int_t ngx_llm_stream_should_retry(ngx_llm_stream_ctx_t *ctx,
     ngx_str_t *value);
 static ngx_int_t ngx_llm_stream_retry_hint(ngx_llm_stream_ctx_t *ctx,
     ngx_str_t *value);
+static ngx_int_t ngx_llm_stream_retry_hint_ms(ngx_llm_stream_ctx_t *ctx,
+    ngx_str_t *value);
+static int64_t ngx_llm_stream_thousandths(ngx_str_t *value);
 
 
 /* what we read ourselves */
@@ -57,6 +60,7 @@ static ngx_llm_stream_header_t  ngx_llm_stream_known[] = {
     { ngx_string("connection"), ngx_llm_stream_connection },
     { ngx_string("x-should-retry"), ngx_llm_stream_should_retry },
     { ngx_string("retry-after"), ngx_llm_stream_retry_hint },
+    { ngx_string("retry-after-ms"), ngx_llm_stream_retry_hint_ms },
     { ngx_null_string, NULL }
 };
 
@@ -193,7 +197,7 @@ ngx_llm_stream_clear_text(ngx_llm_stream_ctx_t *ctx)
                   "upstream sent clear text before the TLS handshake");
 
     ctx->a.fault = LLM_FAULT_TLS;
-    (void) ngx_llm_stream_retry(ctx, NGX_LLM_STREAM_NEXT_ERROR);
+    ngx_llm_stream_retry_tls(ctx);
 
     return NGX_HTTP_UPSTREAM_INVALID_HEADER;
 }
@@ -261,13 +265,15 @@ ngx_llm_stream_interim(ngx_llm_stream_ctx_t *ctx)
 static ngx_int_t
 ngx_llm_stream_bad_header(ngx_llm_stream_ctx_t *ctx, const char *what)
 {
+    ngx_int_t  rc;
+
     ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
                   "upstream sent %s", what);
 
     ctx->a.fault = LLM_FAULT_PROTOCOL;
-    (void) ngx_llm_stream_retry(ctx, NGX_LLM_STREAM_NEXT_INVALID);
+    rc = ngx_llm_stream_retry_invalid(ctx);
 
-    return NGX_HTTP_UPSTREAM_INVALID_HEADER;
+    return rc == NGX_DECLINED ? NGX_HTTP_UPSTREAM_INVALID_HEADER : rc;
 }
 
 
@@ -326,6 +332,10 @@ ngx_llm_stream_passes(ngx_llm_stream_ctx_t *ctx, ngx_str_t *name)
     ngx_str_t    *s;
     ngx_uint_t    i;
     ngx_array_t  *pass;
+
+    if (ngx_llm_stream_limit_says(ctx, name)) {
+        return 0;
+    }
 
     for (s = ngx_llm_stream_allowed; s->len; s++) {
         if ((name->len == s->len
@@ -495,24 +505,98 @@ ngx_llm_stream_should_retry(ngx_llm_stream_ctx_t *ctx, ngx_str_t *value)
                                           value->len)
                           == 0);
 
+    ctx->a.may_retry = (value->len == sizeof("true") - 1
+                        && ngx_strncasecmp(value->data, (u_char *) "true",
+                                           value->len)
+                           == 0);
+
     return NGX_OK;
 }
 
 
-/* In seconds; a date passes to the client, but is not understood here. */
+/* In seconds, with a fraction if it likes, or a date. */
 
 static ngx_int_t
 ngx_llm_stream_retry_hint(ngx_llm_stream_ctx_t *ctx, ngx_str_t *value)
 {
-    ngx_int_t  n;
+    time_t   at;
+    int64_t  ms;
 
-    n = ngx_atoi(value->data, ngx_min(value->len, 8));
+    if (ctx->a.retry_exact) {
+        return NGX_OK;
+    }
 
-    if (n > 0) {
-        ctx->a.retry_after = (int64_t) n * 1000;
+    ms = ngx_llm_stream_thousandths(value);
+
+    if (ms < 0) {
+        at = ngx_parse_http_time(value->data, value->len);
+        ms = (at == NGX_ERROR) ? 0 : (int64_t) (at - ngx_time()) * 1000;
+    }
+
+    if (ms > 0) {
+        ctx->a.retry_after = ms;
     }
 
     return NGX_OK;
+}
+
+
+/* In milliseconds: of more worth than seconds, wherever it stands. */
+
+static ngx_int_t
+ngx_llm_stream_retry_hint_ms(ngx_llm_stream_ctx_t *ctx, ngx_str_t *value)
+{
+    int64_t  n;
+
+    n = ngx_llm_stream_thousandths(value);
+
+    if (n > 0) {
+        ctx->a.retry_after = (n + 999) / 1000;
+        ctx->a.retry_exact = 1;
+    }
+
+    return NGX_OK;
+}
+
+
+/* A decimal number in thousandths, of at most 8 digits before the point; -1:
+ * it is none. */
+
+static int64_t
+ngx_llm_stream_thousandths(ngx_str_t *value)
+{
+    u_char      *p, *last;
+    int64_t      n;
+    ngx_uint_t   digits;
+
+    n = 0;
+    p = value->data;
+    last = p + value->len;
+
+    for (digits = 0; p < last && *p >= '0' && *p <= '9'; p++) {
+        if (++digits > 8) {
+            return (int64_t) NGX_MAX_INT32_VALUE * 1000;
+        }
+
+        n = n * 10 + (*p - '0');
+    }
+
+    if (digits == 0 || (p < last && *p != '.')) {
+        return -1;
+    }
+
+    for (digits = 0; digits < 3; digits++) {
+        n *= 10;
+
+        if (p < last && ++p < last && *p >= '0' && *p <= '9') {
+            n += *p - '0';
+
+        } else {
+            p = last;
+        }
+    }
+
+    return n;
 }
 
 

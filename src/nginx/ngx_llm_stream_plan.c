@@ -79,9 +79,13 @@ ngx_llm_stream_plan_request(ngx_llm_stream_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_llm_stream_plan_create(ctx) != NGX_OK) {
+    if (ngx_llm_stream_plan_create(ctx) != NGX_OK
+        || ngx_llm_stream_cap_params(ctx, set, nset) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    ngx_llm_stream_asked(ctx, set, nset);
 
     return ctx->asker == ctx->conf->dialect
            ? ngx_llm_stream_edit(ctx, set, nset)
@@ -149,6 +153,19 @@ ngx_llm_stream_plan_resize(void *data, void *p, size_t old, size_t n)
 }
 
 
+/* The same request once more, as it is to be asked now.  What it was made of
+ * before is gone then. */
+
+ngx_int_t
+ngx_llm_stream_plan_again(ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_destroy_pool(ctx->plan->pool);
+    ctx->plan = NULL;
+
+    return ngx_llm_stream_plan_request(ctx);
+}
+
+
 /*
  * Frees what the provider's body was made of: at the end, or as soon as the
  * body is sent and can no more be asked for again.  A stream may last for
@@ -197,10 +214,15 @@ ngx_llm_stream_edit(ngx_llm_stream_ctx_t *ctx, llm_request_set_t *set,
         change.stream = ctx->req.stream == -1 && ctx->asker->stream_default
                         ? -1 : 1;
     } else {
-        change.stream = ctx->req.stream == 1 ? 0 : -1;
+        change.stream = ctx->req.stream == 1
+                        || (ctx->req.stream == -1
+                            && ctx->asker->stream_default)
+                        ? 0 : -1;
     }
 
     change.usage = ctx->ask_usage;
+    change.cap = ctx->conf->max_output_tokens;
+    change.no_options = ctx->fallen;
 
     rc = llm_request_plan(&ctx->plan->plan, ctx->body.data, ctx->body.len,
                           &change, &ctx->plan->alloc);
@@ -211,8 +233,11 @@ ngx_llm_stream_edit(ngx_llm_stream_ctx_t *ctx, llm_request_set_t *set,
     }
 
     if (rc == LLM_INVALID) {
-        /* more duplicates than anybody needs */
-        return ngx_llm_stream_refuse(ctx, LLM_FAULT_BAD_JSON, NULL);
+        /* no object for the limit, or more duplicates than anybody needs */
+        return ngx_llm_stream_refuse(ctx, ctx->plan->plan.member
+                                          ? LLM_FAULT_BAD_REQUEST
+                                          : LLM_FAULT_BAD_JSON,
+                                     ctx->plan->plan.member);
     }
 
     return rc == LLM_OK ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -234,6 +259,8 @@ ngx_llm_stream_translate(ngx_llm_stream_ctx_t *ctx, llm_request_set_t *set,
     w->usage = ctx->ask_usage || ctx->req.include_usage == 1;
     w->set = set;
     w->nset = nset;
+    w->cap = ctx->conf->max_output_tokens;
+    w->take_stops = 1;
 
     if (ctx->model.len) {
         w->model.p = ctx->model.data;
@@ -253,6 +280,10 @@ ngx_llm_stream_translate(ngx_llm_stream_ctx_t *ctx, llm_request_set_t *set,
                                           ? LLM_FAULT_BAD_REQUEST
                                           : LLM_FAULT_BAD_JSON,
                                      ctx->plan->chat.member);
+    }
+
+    if (ngx_llm_stream_take_stops(ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     return ngx_llm_stream_losses(ctx);

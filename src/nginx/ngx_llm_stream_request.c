@@ -16,6 +16,8 @@ static ngx_int_t ngx_llm_stream_collect_body(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_copy_body(ngx_llm_stream_ctx_t *ctx,
     ngx_chain_t *in, size_t size);
 static ngx_int_t ngx_llm_stream_prompt_body(ngx_llm_stream_ctx_t *ctx);
+static ngx_int_t ngx_llm_stream_eval_prompt(ngx_llm_stream_ctx_t *ctx,
+    ngx_http_complex_value_t *cv, llm_slice_t *text);
 static ngx_int_t ngx_llm_stream_decode_prompt(ngx_llm_stream_ctx_t *ctx,
     ngx_str_t *value);
 static ngx_int_t ngx_llm_stream_read_model(ngx_llm_stream_ctx_t *ctx);
@@ -36,6 +38,11 @@ ngx_llm_stream_read_request(ngx_llm_stream_ctx_t *ctx)
     }
 
     status = ngx_llm_stream_read_body(ctx);
+    if (status != NGX_OK) {
+        return status;
+    }
+
+    status = ngx_llm_stream_check_caps(ctx);
     if (status != NGX_OK) {
         return status;
     }
@@ -132,6 +139,8 @@ ngx_llm_stream_decide(ngx_llm_stream_ctx_t *ctx)
     } else {
         ctx->stream = ctx->req.stream;
     }
+
+    ctx->streaming = ctx->stream;
 
     /*
      * Between dialects the provider is always asked for a stream, and one
@@ -242,34 +251,58 @@ ngx_llm_stream_copy_body(ngx_llm_stream_ctx_t *ctx, ngx_chain_t *in,
 static ngx_int_t
 ngx_llm_stream_prompt_body(ngx_llm_stream_ctx_t *ctx)
 {
-    llm_rc_t    rc;
-    ngx_str_t   value;
+    llm_rc_t     rc;
+    llm_slice_t  system, prompt;
 
     if (ctx->conf->prompt == NULL) {
         return ngx_llm_stream_refuse(ctx, LLM_FAULT_BAD_JSON, NULL);
     }
 
-    if (ngx_http_complex_value(ctx->request, ctx->conf->prompt, &value)
-        != NGX_OK)
+    if (ngx_llm_stream_eval_prompt(ctx, ctx->conf->prompt, &prompt) != NGX_OK
+        || ngx_llm_stream_eval_prompt(ctx, ctx->conf->system, &system)
+           != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (value.len == 0) {
+    if (prompt.n == 0) {
         return ngx_llm_stream_refuse(ctx, LLM_FAULT_BAD_REQUEST, "prompt");
     }
 
-    if (ngx_llm_stream_decode_prompt(ctx, &value) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    rc = llm_request_prompt(&ctx->prompt, &ctx->alloc, value.data, value.len);
+    rc = llm_request_prompt(&ctx->prompt, &ctx->alloc, &system, &prompt);
     if (rc != LLM_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     ctx->body.data = ctx->prompt.p;
     ctx->body.len = ctx->prompt.n;
+
+    return NGX_OK;
+}
+
+
+/* The text of llm_stream_prompt or llm_stream_system: what variables say is
+ * decoded, a text without any is meant as it is.  NULL: none. */
+
+static ngx_int_t
+ngx_llm_stream_eval_prompt(ngx_llm_stream_ctx_t *ctx,
+    ngx_http_complex_value_t *cv, llm_slice_t *text)
+{
+    ngx_str_t  value;
+
+    ngx_str_null(&value);
+
+    if (cv
+        && (ngx_http_complex_value(ctx->request, cv, &value) != NGX_OK
+            || (cv->lengths
+                && ngx_llm_stream_decode_prompt(ctx, &value) != NGX_OK)))
+    {
+        return NGX_ERROR;
+    }
+
+    text->p = value.data;
+    text->n = value.len;
+    text->escaped = 0;
 
     return NGX_OK;
 }

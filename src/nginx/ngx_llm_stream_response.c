@@ -22,11 +22,10 @@ static ngx_int_t ngx_llm_stream_open(ngx_llm_stream_ctx_t *ctx,
     ngx_uint_t status);
 static ngx_int_t ngx_llm_stream_held_fault(ngx_llm_stream_ctx_t *ctx);
 static ngx_uint_t ngx_llm_stream_gate_opens(ngx_llm_stream_ctx_t *ctx);
+static ngx_int_t ngx_llm_stream_whole_error(ngx_llm_stream_ctx_t *ctx);
 static ngx_int_t ngx_llm_stream_open_error(ngx_llm_stream_ctx_t *ctx,
     ngx_uint_t status, ngx_uint_t from_flow);
 static ngx_int_t ngx_llm_stream_stream_header(ngx_llm_stream_ctx_t *ctx);
-static ngx_int_t ngx_llm_stream_add_out_header(ngx_http_request_t *r,
-    const char *name, const char *value);
 static void ngx_llm_stream_consume(ngx_llm_stream_ctx_t *ctx, u_char *p,
     size_t n);
 static ngx_int_t ngx_llm_stream_feed_chunked(ngx_llm_stream_ctx_t *ctx,
@@ -77,7 +76,7 @@ ngx_llm_stream_response(ngx_llm_stream_ctx_t *ctx)
 }
 
 
-/* An answer of 400 and above: another peer, error_page, or its body. */
+/* An answer of 400 and above: another attempt, error_page, or its body. */
 
 static ngx_int_t
 ngx_llm_stream_error_response(ngx_llm_stream_ctx_t *ctx)
@@ -96,11 +95,10 @@ ngx_llm_stream_error_response(ngx_llm_stream_ctx_t *ctx)
         return rc;
     }
 
-    if (ngx_llm_stream_retry_status(ctx, status)) {
-        return NGX_HTTP_UPSTREAM_INVALID_HEADER;
-    }
+    if (ngx_llm_stream_retry_judges(ctx)) {
+        ctx->a.judged = 1;
 
-    if (ngx_llm_stream_intercepts(ctx, status)) {
+    } else if (ngx_llm_stream_intercepts(ctx, status)) {
         return NGX_OK;
     }
 
@@ -138,15 +136,23 @@ ngx_llm_stream_init_flow(ngx_llm_stream_ctx_t *ctx, ngx_uint_t answer,
     conf.max_event = llcf->max_event_size;
     conf.max_response = llcf->max_response_size;
     conf.max_depth = llcf->max_depth;
+    conf.choices = ctx->choices;
     conf.now = ngx_time();
     conf.unique = (int64_t) ngx_random() << 31 ^ ngx_random();
     conf.model.p = ctx->model.data;
     conf.model.n = ctx->model.len;
     conf.alloc = ctx->alloc;
+    conf.pad = llcf->padding;
     conf.pass_ctx = ctx;
+
+    if (ngx_llm_stream_set_stages(ctx, &conf) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     ctx->a.flow_live = 1;
     rc = llm_flow_init(&ctx->a.flow, &conf, &ctx->out);
+
+    ngx_llm_stream_metrics_accepted(ctx);
 
     return rc == LLM_OK ? NGX_OK : NGX_ERROR;
 }
@@ -189,9 +195,8 @@ ngx_llm_stream_process_held(ngx_http_request_t *r)
             ctx->a.leftover = 1;
         }
 
-        return ctx->a.body_end
-               ? ngx_llm_stream_open_error(ctx, ctx->a.error_status, 0)
-               : NGX_AGAIN;
+        return ctx->a.body_end ? ngx_llm_stream_whole_error(ctx)
+                               : NGX_AGAIN;
     }
 
     if (ngx_llm_stream_gate_opens(ctx)) {
@@ -243,6 +248,7 @@ ngx_llm_stream_gate_opens(ngx_llm_stream_ctx_t *ctx)
 static ngx_int_t
 ngx_llm_stream_held_fault(ngx_llm_stream_ctx_t *ctx)
 {
+    ngx_int_t   rc;
     ngx_uint_t  status;
 
     if (ctx->request->upstream->conf == &ctx->conf->upstream_resend) {
@@ -251,27 +257,50 @@ ngx_llm_stream_held_fault(ngx_llm_stream_ctx_t *ctx)
     }
 
     if (ctx->a.fault != LLM_FAULT_UPSTREAM_ERROR) {
-        (void) ngx_llm_stream_retry(ctx, NGX_LLM_STREAM_NEXT_INVALID);
-        return NGX_HTTP_UPSTREAM_INVALID_HEADER;
+        rc = ngx_llm_stream_retry_invalid(ctx);
+        return rc == NGX_DECLINED ? NGX_HTTP_UPSTREAM_INVALID_HEADER : rc;
     }
 
-    /* an error inside a 200: from here on it is the status it should be */
+    /* an error inside a 200: from here on it is the status it should be, also
+     * for a client that leaves before it is sent again */
 
     status = llm_flow_status(&ctx->a.flow);
-
-    if ((status >= 500 || status == 429 || status == 408 || status == 409)
-        && ngx_llm_stream_retry(ctx, NGX_LLM_STREAM_NEXT_STREAM_ERROR))
-    {
-        return NGX_HTTP_UPSTREAM_INVALID_HEADER;
-    }
-
     ctx->a.error_status = status;
+
+    rc = ngx_llm_stream_retry_stream(ctx, status);
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
 
     if (ngx_llm_stream_intercepts(ctx, status)) {
         return NGX_OK;
     }
 
     return ngx_llm_stream_open_error(ctx, status, 1);
+}
+
+
+/* An answer of 400 and above is there, or what came of it. */
+
+static ngx_int_t
+ngx_llm_stream_whole_error(ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    if (ctx->a.judged) {
+        ctx->a.judged = 0;
+
+        rc = ngx_llm_stream_retry_status(ctx);
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+
+        if (ngx_llm_stream_intercepts(ctx, ctx->a.error_status)) {
+            return NGX_OK;
+        }
+    }
+
+    return ngx_llm_stream_open_error(ctx, ctx->a.error_status, 0);
 }
 
 
@@ -331,6 +360,10 @@ ngx_llm_stream_open(ngx_llm_stream_ctx_t *ctx, ngx_uint_t status)
 
     u->headers_in.status_n = status;
     ngx_str_null(&u->headers_in.status_line);
+
+    if (ngx_llm_stream_limit_headers(ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     if (ctx->stream) {
         if (ngx_llm_stream_stream_header(ctx) != NGX_OK) {
@@ -411,7 +444,9 @@ ngx_llm_stream_stream_header(ngx_llm_stream_ctx_t *ctx)
 }
 
 
-static ngx_int_t
+/* A line of the header that the client gets; both are kept, not copied. */
+
+ngx_int_t
 ngx_llm_stream_add_out_header(ngx_http_request_t *r, const char *name,
     const char *value)
 {
@@ -565,7 +600,11 @@ ngx_llm_stream_consume(ngx_llm_stream_ctx_t *ctx, u_char *p, size_t n)
         /* who talks on after the end is not trusted with another request */
         ctx->a.drained += n;
         ctx->a.leftover = 1;
-        ctx->a.ended = (ctx->a.drained > NGX_LLM_STREAM_DRAIN);
+
+        if (ctx->a.drained > NGX_LLM_STREAM_DRAIN) {
+            ctx->a.ended = 1;
+        }
+
         return;
     }
 
@@ -578,19 +617,38 @@ ngx_llm_stream_consume(ngx_llm_stream_ctx_t *ctx, u_char *p, size_t n)
         ngx_llm_stream_timer_update(ctx);
     }
 
-    if (rc == LLM_OK) {
+    if (ctx->a.flow.stages.first) {
+        ngx_llm_stream_stages_due(ctx);
+        ngx_llm_stream_limit_used(ctx);
+    }
+
+    if (rc != LLM_OK) {
+        ngx_llm_stream_fed(ctx, rc);
+    }
+}
+
+
+/* The flow is at its end: what llm_flow_feed() or llm_flow_tick() returned. */
+
+void
+ngx_llm_stream_fed(ngx_llm_stream_ctx_t *ctx, llm_rc_t rc)
+{
+    if (rc != LLM_DONE) {
+        ctx->a.fault = (rc == LLM_FAILED) ? ctx->a.flow.fault
+                                          : LLM_FAULT_INTERNAL;
         return;
     }
 
-    if (rc == LLM_DONE) {
-        ctx->a.flow_done = 1;
-        ctx->a.done_at = ngx_current_msec;
-        ngx_llm_stream_timer_update(ctx);
-        return;
+    ctx->a.flow_done = 1;
+    ctx->a.done_at = ngx_current_msec;
+
+    if (ctx->a.flow.stages.cut) {
+        /* the provider may go on for long: it is not listened to */
+        ctx->a.leftover = 1;
+        ctx->a.ended = 1;
     }
 
-    ctx->a.fault = (rc == LLM_FAILED) ? ctx->a.flow.fault
-                                      : LLM_FAULT_INTERNAL;
+    ngx_llm_stream_timer_update(ctx);
 }
 
 

@@ -12,11 +12,8 @@ static ngx_int_t ngx_llm_stream_wait(ngx_llm_stream_ctx_t *ctx,
     ngx_uint_t stale);
 static ngx_int_t ngx_llm_stream_wait_client(ngx_llm_stream_ctx_t *ctx);
 static void ngx_llm_stream_resume(ngx_event_t *ev);
-static void ngx_llm_stream_write_nothing(ngx_http_request_t *r,
-    ngx_http_upstream_t *u);
 static ngx_int_t ngx_llm_stream_process_renewal(ngx_http_request_t *r);
 static ngx_int_t ngx_llm_stream_repeat(ngx_llm_stream_ctx_t *ctx);
-static ngx_int_t ngx_llm_stream_peers_again(ngx_llm_stream_ctx_t *ctx);
 
 
 /*
@@ -126,7 +123,7 @@ ngx_llm_stream_auth_wake(ngx_llm_stream_auth_t *auth)
         ngx_llm_stream_wait_no_more(ctx);
 
         if (ctx->renewed) {
-            ctx->a.wake = ngx_llm_stream_wake_open;
+            ngx_llm_stream_unpark(ctx);
             ev = ctx->request->upstream->peer.connection->read;
 
         } else {
@@ -179,7 +176,6 @@ ngx_int_t
 ngx_llm_stream_sign_in_again(ngx_llm_stream_ctx_t *ctx, ngx_uint_t status)
 {
     ngx_int_t               rc;
-    ngx_http_upstream_t    *u;
     ngx_llm_stream_auth_t  *auth;
 
     auth = ctx->conf->auth;
@@ -206,32 +202,9 @@ ngx_llm_stream_sign_in_again(ngx_llm_stream_ctx_t *ctx, ngx_uint_t status)
         return ngx_llm_stream_repeat(ctx);
     }
 
-    u = ctx->request->upstream;
-    u->process_header = ngx_llm_stream_process_renewal;
-    u->buffer.pos = u->buffer.start;
-    u->buffer.last = u->buffer.start;
-
-    ngx_llm_stream_timer_stop(ctx);
-
-    /* a peer that refused before it took the whole request, or any of it, may
-     * be gone */
-
-    u->request_sent = 1;
-    u->write_event_handler = ngx_llm_stream_write_nothing;
-
-    if (u->peer.connection->write->timer_set) {
-        ngx_del_timer(u->peer.connection->write);
-    }
+    ngx_llm_stream_park(ctx, ngx_llm_stream_process_renewal);
 
     return ngx_llm_stream_wait(ctx, ctx->token_number);
-}
-
-
-/* u->write_event_handler while the refused request waits. */
-
-static void
-ngx_llm_stream_write_nothing(ngx_http_request_t *r, ngx_http_upstream_t *u)
-{
 }
 
 
@@ -279,18 +252,27 @@ ngx_llm_stream_repeat(ngx_llm_stream_ctx_t *ctx)
 
     ngx_llm_stream_resend(ctx);
 
-    return ngx_llm_stream_peers_again(ctx) == NGX_OK
-           ? NGX_HTTP_UPSTREAM_INVALID_HEADER : NGX_ERROR;
+    if (ngx_llm_stream_peers_again(ctx,
+                               ctx->conf->upstream.next_upstream_tries)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ctx->request->upstream->peer.start_time = ngx_current_msec;
+
+    return NGX_HTTP_UPSTREAM_INVALID_HEADER;
 }
 
 
 /*
- * The balancer begins anew.  The addresses of a name that was resolved for
- * this request are gone, but nothing is around their peers.
+ * The balancer begins anew, for so many peers (0: all).  The addresses of a
+ * name that was resolved for this request are gone, but nothing is around
+ * their peers.
  */
 
-static ngx_int_t
-ngx_llm_stream_peers_again(ngx_llm_stream_ctx_t *ctx)
+ngx_int_t
+ngx_llm_stream_peers_again(ngx_llm_stream_ctx_t *ctx, ngx_uint_t tries)
 {
     ngx_uint_t                         bits;
     ngx_http_upstream_t               *u;
@@ -298,9 +280,7 @@ ngx_llm_stream_peers_again(ngx_llm_stream_ctx_t *ctx)
 
     u = ctx->request->upstream;
 
-    u->state->bytes_sent = u->peer.connection->sent;
-    u->peer.free(&u->peer, u->peer.data, NGX_PEER_NEXT);
-    u->peer.sockaddr = NULL;
+    ngx_llm_stream_leave_peer(ctx);
 
     if (u->upstream) {
         u->peer.data = NULL;
@@ -319,12 +299,8 @@ ngx_llm_stream_peers_again(ngx_llm_stream_ctx_t *ctx)
         u->peer.tries = rrp->peers->number;
     }
 
-    u->peer.start_time = ngx_current_msec;
-
-    if (u->conf->next_upstream_tries
-        && u->peer.tries > u->conf->next_upstream_tries)
-    {
-        u->peer.tries = u->conf->next_upstream_tries;
+    if (tries && u->peer.tries > tries) {
+        u->peer.tries = tries;
     }
 
     return NGX_OK;

@@ -1,6 +1,7 @@
 /*
  * The one timer of a request.  It stands for every limit in time that is
- * ours: first token, idle, total, gate, heartbeat, drain.  Events of the
+ * ours: first token, idle, total, gate, heartbeat, drain, and for the wait
+ * before the same server is asked again.  Events of the
  * stream never touch it: they leave their time in the measure stage, and the
  * handler, when it runs, finds out what is really due and sets itself to the
  * next deadline.  Only content counts for the first-token and idle limits;
@@ -13,6 +14,7 @@
 #define NGX_LLM_STREAM_DRAIN_TIME  1000     /* ms, after the terminator */
 #define NGX_LLM_STREAM_ERROR_TIME  5000     /* ms, for an error's body */
 #define NGX_LLM_STREAM_RECHECK     1000     /* ms, while no peer is there */
+#define NGX_LLM_STREAM_BUSY        50       /* ms, while the client is slow */
 
 
 typedef enum {
@@ -22,6 +24,8 @@ typedef enum {
     ngx_llm_stream_due_gate,
     ngx_llm_stream_due_drain,
     ngx_llm_stream_due_error_body,
+    ngx_llm_stream_due_retry,
+    ngx_llm_stream_due_stage,
     ngx_llm_stream_due_heartbeat
 } ngx_llm_stream_due_e;
 
@@ -29,6 +33,10 @@ typedef enum {
 static void ngx_llm_stream_timer_handler(ngx_event_t *ev);
 static ngx_llm_stream_due_e ngx_llm_stream_due(ngx_llm_stream_ctx_t *ctx,
     ngx_msec_int_t *left);
+static void ngx_llm_stream_due_over(ngx_llm_stream_ctx_t *ctx,
+    ngx_llm_stream_due_e *due, ngx_msec_int_t *left);
+static void ngx_llm_stream_due_flow(ngx_llm_stream_ctx_t *ctx,
+    ngx_llm_stream_due_e *due, ngx_msec_int_t *left);
 static void ngx_llm_stream_due_at(ngx_llm_stream_due_e what, ngx_msec_t since,
     ngx_msec_t limit, ngx_llm_stream_due_e *due, ngx_msec_int_t *left);
 static ngx_uint_t ngx_llm_stream_client_busy(ngx_llm_stream_ctx_t *ctx);
@@ -39,6 +47,7 @@ static void ngx_llm_stream_wake(ngx_llm_stream_ctx_t *ctx);
 static void ngx_llm_stream_time_out(ngx_llm_stream_ctx_t *ctx,
     llm_fault_t fault);
 static void ngx_llm_stream_heartbeat(ngx_llm_stream_ctx_t *ctx);
+static void ngx_llm_stream_tick(ngx_llm_stream_ctx_t *ctx);
 static void ngx_llm_stream_write(ngx_llm_stream_ctx_t *ctx);
 
 
@@ -142,23 +151,18 @@ ngx_llm_stream_due(ngx_llm_stream_ctx_t *ctx, ngx_msec_int_t *left)
         return due;
     }
 
-    if (ctx->a.flow_done) {
-        ngx_llm_stream_due_at(ngx_llm_stream_due_drain, ctx->a.done_at,
-                              NGX_LLM_STREAM_DRAIN_TIME, &due, left);
-        return due;
-    }
-
-    if (ctx->a.error_status) {
-        ngx_llm_stream_due_at(ngx_llm_stream_due_error_body,
-                              ctx->a.header_at, NGX_LLM_STREAM_ERROR_TIME,
-                              &due, left);
+    if (ctx->a.flow_done || ctx->a.waits || ctx->a.error_status) {
+        ngx_llm_stream_due_over(ctx, &due, left);
         return due;
     }
 
     ngx_llm_stream_due_at(ngx_llm_stream_due_total, ctx->start,
                           llcf->total_timeout, &due, left);
 
-    if (!ctx->a.sent) {
+    if (!ctx->a.sent
+        || (due == ngx_llm_stream_due_total && *left <= 0))
+    {
+        /* what waits for a slow client may be due for longer */
         return due;
     }
 
@@ -179,12 +183,57 @@ ngx_llm_stream_due(ngx_llm_stream_ctx_t *ctx, ngx_msec_int_t *left)
                               llcf->gate_timeout, &due, left);
     }
 
-    if (ctx->a.open && ngx_llm_stream_comments(ctx)) {
-        ngx_llm_stream_due_at(ngx_llm_stream_due_heartbeat, ctx->written_at,
-                              llcf->heartbeat, &due, left);
+    if (ctx->a.flow_live) {
+        ngx_llm_stream_due_flow(ctx, &due, left);
     }
 
     return due;
+}
+
+
+/* The provider has said all that matters: one thing is waited for. */
+
+static void
+ngx_llm_stream_due_over(ngx_llm_stream_ctx_t *ctx, ngx_llm_stream_due_e *due,
+    ngx_msec_int_t *left)
+{
+    if (ctx->a.waits) {
+        /* it ends before any other limit */
+        ngx_llm_stream_due_at(ngx_llm_stream_due_retry, ctx->a.wait_since,
+                              ctx->a.wait, due, left);
+
+    } else if (ctx->a.flow_done) {
+        ngx_llm_stream_due_at(ngx_llm_stream_due_drain, ctx->a.done_at,
+                              NGX_LLM_STREAM_DRAIN_TIME, due, left);
+
+    } else {
+        ngx_llm_stream_due_at(ngx_llm_stream_due_error_body,
+                              ctx->a.header_at, NGX_LLM_STREAM_ERROR_TIME,
+                              due, left);
+    }
+}
+
+
+/* What is done for the client alone.  What a stage gives up opens a closed
+ * gate, like all that is written. */
+
+static void
+ngx_llm_stream_due_flow(ngx_llm_stream_ctx_t *ctx, ngx_llm_stream_due_e *due,
+    ngx_msec_int_t *left)
+{
+    int64_t  stage;
+
+    stage = llm_flow_due(&ctx->a.flow);
+
+    if (stage != -1) {
+        ngx_llm_stream_due_at(ngx_llm_stream_due_stage,
+                              (ngx_msec_t) stage - 1, 1, due, left);
+    }
+
+    if (ctx->a.open && ngx_llm_stream_comments(ctx)) {
+        ngx_llm_stream_due_at(ngx_llm_stream_due_heartbeat, ctx->written_at,
+                              ctx->conf->heartbeat, due, left);
+    }
 }
 
 
@@ -275,11 +324,28 @@ ngx_llm_stream_act(ngx_llm_stream_ctx_t *ctx, ngx_llm_stream_due_e due)
         ngx_llm_stream_wake(ctx);
         return;
 
+    case ngx_llm_stream_due_retry:
+        ctx->a.waits = 0;
+        ngx_llm_stream_unpark(ctx);
+        ngx_llm_stream_wake(ctx);
+        return;
+
     case ngx_llm_stream_due_drain:
         ctx->a.leftover = 1;
         ctx->a.ended = 1;
         ngx_llm_stream_end(ctx);
         ngx_llm_stream_write(ctx);
+        return;
+
+    case ngx_llm_stream_due_stage:
+
+        if (busy) {
+            /* it would only wait in another place */
+            ngx_add_timer(&ctx->timer, NGX_LLM_STREAM_BUSY);
+            return;
+        }
+
+        ngx_llm_stream_tick(ctx);
         return;
 
     case ngx_llm_stream_due_heartbeat:
@@ -316,6 +382,7 @@ ngx_llm_stream_wake(ngx_llm_stream_ctx_t *ctx)
 static void
 ngx_llm_stream_time_out(ngx_llm_stream_ctx_t *ctx, llm_fault_t fault)
 {
+    ngx_int_t             rc;
     ngx_http_request_t   *r;
     ngx_http_upstream_t  *u;
 
@@ -334,11 +401,17 @@ ngx_llm_stream_time_out(ngx_llm_stream_ctx_t *ctx, llm_fault_t fault)
 
     /* when the total is over there is no time for another peer either */
 
-    if (ctx->a.header_done && fault != LLM_FAULT_TOO_LONG
-        && ngx_llm_stream_retry(ctx, NGX_LLM_STREAM_NEXT_INVALID))
-    {
-        ngx_llm_stream_wake(ctx);
-        return;
+    if (ctx->a.header_done && fault != LLM_FAULT_TOO_LONG) {
+        rc = ngx_llm_stream_retry_invalid(ctx);
+
+        if (rc == NGX_AGAIN) {
+            return;
+        }
+
+        if (rc == NGX_HTTP_UPSTREAM_INVALID_HEADER) {
+            ngx_llm_stream_wake(ctx);
+            return;
+        }
     }
 
     /* 504, by the core */
@@ -356,12 +429,47 @@ ngx_llm_stream_heartbeat(ngx_llm_stream_ctx_t *ctx)
 {
     ngx_llm_stream_out_begin(ctx);
     ngx_llm_stream_out_comment(ctx, ": hb\n");
+    ctx->heartbeats++;
 
     if (ngx_llm_stream_out_end(ctx) != NGX_OK) {
         ctx->request->upstream->error = 1;
     }
 
     ngx_llm_stream_timer_update(ctx);
+    ngx_llm_stream_write(ctx);
+}
+
+
+/* A stage has held what it holds for long enough. */
+
+static void
+ngx_llm_stream_tick(ngx_llm_stream_ctx_t *ctx)
+{
+    llm_rc_t  rc;
+
+    ngx_llm_stream_out_begin(ctx);
+
+    rc = llm_flow_tick(&ctx->a.flow, ngx_current_msec);
+
+    if (rc != LLM_OK) {
+        ngx_llm_stream_fed(ctx, rc);
+    }
+
+    if (rc != LLM_OK && ctx->a.open) {
+        ngx_llm_stream_end(ctx);
+    }
+
+    if (ngx_llm_stream_out_end(ctx) != NGX_OK) {
+        ctx->request->upstream->error = 1;
+    }
+
+    ngx_llm_stream_timer_update(ctx);
+
+    if (!ctx->a.open) {
+        ngx_llm_stream_wake(ctx);
+        return;
+    }
+
     ngx_llm_stream_write(ctx);
 }
 

@@ -70,6 +70,12 @@ ngx_llm_stream_create_request(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_llm_stream_module);
     r->upstream->request_bufs = ctx->request_bufs;
 
+    /* of a location before an error_page, and one that parts them from ours */
+
+    ctx->states = r->upstream_states ? r->upstream_states->nelts + 1 : 0;
+    ctx->tried = ctx->states;
+    ngx_llm_stream_budget_request(ctx);
+
     return NGX_OK;
 }
 
@@ -91,6 +97,10 @@ ngx_llm_stream_reinit_request(ngx_http_request_t *r)
 
     status = ctx->a.status.code;
 
+    ngx_llm_stream_count_attempt(ctx);
+    ngx_llm_stream_metrics_again(ctx);
+    (void) ngx_llm_stream_keep_said(ctx);
+
     if (ctx->a.flow_live) {
         llm_flow_free(&ctx->a.flow);
     }
@@ -103,6 +113,10 @@ ngx_llm_stream_reinit_request(ngx_http_request_t *r)
     u->conf = &ctx->conf->upstream;
     u->process_header = ngx_llm_stream_process_status_line;
     r->state = 0;
+
+    if (ctx->replan && ngx_llm_stream_without_stream(ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     return ctx->rebuild ? ngx_llm_stream_rebuild(ctx, status) : NGX_OK;
 }
@@ -175,6 +189,7 @@ ngx_llm_stream_finalize_request(ngx_http_request_t *r, ngx_int_t rc)
 
     ngx_llm_stream_plan_drop(ctx);
     ngx_llm_stream_finish(ctx, rc);
+    ngx_llm_stream_store_end(ctx);
 }
 
 
@@ -194,6 +209,7 @@ ngx_llm_stream_output(void *data, ngx_chain_t *in)
     if (!ctx->a.sent) {
         ctx->a.sent = 1;
         ctx->a.sent_at = ngx_current_msec;
+        ngx_llm_stream_metrics_sent(ctx);
 
         if (!ngx_llm_stream_ssl_fits(ctx)) {
             ngx_llm_stream_retry_unfit(ctx);
@@ -202,6 +218,7 @@ ngx_llm_stream_output(void *data, ngx_chain_t *in)
 
         ngx_llm_stream_retry_sent(ctx);
         ngx_llm_stream_timer_update(ctx);
+        ngx_llm_stream_limit_used(ctx);
     }
 
     rc = ngx_chain_writer(&ctx->request->upstream->writer, in);
@@ -256,11 +273,6 @@ ngx_llm_stream_recv(ngx_connection_t *c, u_char *buf, size_t size)
     r = c->data;
     ctx = r->upstream->input_filter_ctx;
 
-    if (ctx->waiting) {
-        /* for a token: the rest of a refusal, its end too, is of no use */
-        return NGX_AGAIN;
-    }
-
     if (ctx->a.wake == ngx_llm_stream_wake_none) {
 
         n = ctx->a.recv(c, buf, size);
@@ -290,7 +302,10 @@ ngx_llm_stream_watch(ngx_llm_stream_ctx_t *ctx)
 
     c = ctx->request->upstream->peer.connection;
 
-    ctx->a.recv = c->recv;
+    if (ctx->a.recv == NULL) {
+        ctx->a.recv = c->recv;
+    }
+
     c->recv = ngx_llm_stream_recv;
 }
 

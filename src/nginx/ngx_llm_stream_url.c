@@ -82,6 +82,8 @@ ngx_llm_stream_eval_url(ngx_llm_stream_ctx_t *ctx)
         return NGX_OK;
     }
 
+    ctx->own_path = 1;
+
     return ngx_llm_stream_own_path(ctx, &uri);
 }
 

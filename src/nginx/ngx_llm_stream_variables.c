@@ -24,7 +24,9 @@ typedef enum {
     ngx_llm_stream_var_tokens_in,
     ngx_llm_stream_var_tokens_out,
     ngx_llm_stream_var_tokens_cached,
-    ngx_llm_stream_var_tokens_reasoning
+    ngx_llm_stream_var_tokens_reasoning,
+    ngx_llm_stream_var_held,
+    ngx_llm_stream_var_redacted
 } ngx_llm_stream_number_e;
 
 typedef enum {
@@ -34,6 +36,7 @@ typedef enum {
     ngx_llm_stream_var_upstream,
     ngx_llm_stream_var_tokens_source,
     ngx_llm_stream_var_finish,
+    ngx_llm_stream_var_limit,
     ngx_llm_stream_var_end,
     ngx_llm_stream_var_error
 } ngx_llm_stream_word_e;
@@ -47,11 +50,8 @@ static ngx_int_t ngx_llm_stream_word_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static int64_t ngx_llm_stream_number(ngx_llm_stream_ctx_t *ctx,
     llm_measure_t *m, uintptr_t data);
-static int64_t ngx_llm_stream_rate(ngx_llm_stream_ctx_t *ctx, uint64_t n);
 static ngx_int_t ngx_llm_stream_word(ngx_llm_stream_ctx_t *ctx,
     uintptr_t data, ngx_str_t *s);
-static llm_measure_t *ngx_llm_stream_measured(ngx_llm_stream_ctx_t *ctx);
-static ngx_msec_t ngx_llm_stream_elapsed(ngx_llm_stream_ctx_t *ctx);
 
 
 #define ngx_llm_stream_var(name, kind)                                      \
@@ -67,6 +67,7 @@ static ngx_http_variable_t  ngx_llm_stream_vars[] = {
     ngx_llm_stream_var(upstream, word),
     ngx_llm_stream_var(tokens_source, word),
     ngx_llm_stream_var(finish, word),
+    ngx_llm_stream_var(limit, word),
     ngx_llm_stream_var(end, word),
     ngx_llm_stream_var(error, word),
     ngx_llm_stream_var(ttft, time),
@@ -83,6 +84,8 @@ static ngx_http_variable_t  ngx_llm_stream_vars[] = {
     ngx_llm_stream_var(tokens_out, number),
     ngx_llm_stream_var(tokens_cached, number),
     ngx_llm_stream_var(tokens_reasoning, number),
+    ngx_llm_stream_var(held, number),
+    ngx_llm_stream_var(redacted, number),
     { ngx_null_string, NULL, NULL, 0, 0, 0 }
 };
 
@@ -130,8 +133,8 @@ ngx_llm_stream_time_variable(ngx_http_request_t *r,
     if (data == ngx_llm_stream_var_duration) {
         ms = ngx_llm_stream_elapsed(ctx);
 
-    } else if (data == ngx_llm_stream_var_ttft && m->chunks) {
-        ms = m->first - (int64_t) ctx->a.sent_at;
+    } else if (data == ngx_llm_stream_var_ttft) {
+        ms = ngx_llm_stream_ttft(ctx);
 
     } else if (data == ngx_llm_stream_var_itl && m->chunks > 1) {
         ms = (m->last - m->first) / (int64_t) (m->chunks - 1);
@@ -198,10 +201,6 @@ static int64_t
 ngx_llm_stream_number(ngx_llm_stream_ctx_t *ctx, llm_measure_t *m,
     uintptr_t data)
 {
-    ngx_http_request_t  *r;
-
-    r = ctx->request;
-
     switch (data) {
 
     case ngx_llm_stream_var_chunks:
@@ -214,7 +213,7 @@ ngx_llm_stream_number(ngx_llm_stream_ctx_t *ctx, llm_measure_t *m,
         return ctx->a.bytes;
 
     case ngx_llm_stream_var_bytes_out:
-        return ngx_max(r->connection->sent - (off_t) r->header_size, 0);
+        return ngx_llm_stream_bytes_out(ctx);
 
     case ngx_llm_stream_var_chars_per_second:
         return ngx_llm_stream_rate(ctx, m->chars);
@@ -234,15 +233,56 @@ ngx_llm_stream_number(ngx_llm_stream_ctx_t *ctx, llm_measure_t *m,
     case ngx_llm_stream_var_tokens_cached:
         return m->has_usage ? m->usage.cached : -1;
 
-    default: /* ngx_llm_stream_var_tokens_reasoning */
+    case ngx_llm_stream_var_tokens_reasoning:
         return m->has_usage ? m->usage.reasoning : -1;
+
+    case ngx_llm_stream_var_redacted:
+        return ngx_llm_stream_redact_count(ctx);
+
+    default: /* ngx_llm_stream_var_held */
+        return ngx_llm_stream_held(ctx);
     }
 }
 
 
-/* Per second between the first and the last content. */
+/* Milliseconds from the request sent to the first content, -1: none came. */
 
-static int64_t
+int64_t
+ngx_llm_stream_ttft(ngx_llm_stream_ctx_t *ctx)
+{
+    llm_measure_t  *m;
+
+    m = ngx_llm_stream_measured(ctx);
+
+    return m->chunks ? m->first - (int64_t) ctx->a.sent_at : -1;
+}
+
+
+/* Of the body, by now. */
+
+int64_t
+ngx_llm_stream_bytes_out(ngx_llm_stream_ctx_t *ctx)
+{
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    return ngx_max(r->connection->sent - (off_t) r->header_size, 0);
+}
+
+
+int64_t
+ngx_llm_stream_held(ngx_llm_stream_ctx_t *ctx)
+{
+    return ctx->a.flow_live ? (int64_t) ctx->a.flow.stages.held_max
+                            : (int64_t) ctx->held;
+}
+
+
+/* Per second between the first and the last content, -1: there is no time
+ * between them. */
+
+int64_t
 ngx_llm_stream_rate(ngx_llm_stream_ctx_t *ctx, uint64_t n)
 {
     int64_t         ms;
@@ -288,6 +328,7 @@ ngx_llm_stream_word_variable(ngx_http_request_t *r,
 static ngx_int_t
 ngx_llm_stream_word(ngx_llm_stream_ctx_t *ctx, uintptr_t data, ngx_str_t *s)
 {
+    llm_end_t       end;
     llm_slice_t     slice;
     llm_measure_t  *m;
 
@@ -319,7 +360,11 @@ ngx_llm_stream_word(ngx_llm_stream_ctx_t *ctx, uintptr_t data, ngx_str_t *s)
         break;
 
     case ngx_llm_stream_var_tokens_source:
-        slice = m->has_usage ? llm_slice("usage") : llm_slice_null;
+        if (m->has_usage) {
+            slice = m->estimated ? llm_slice("estimate")
+                                 : llm_slice("usage");
+        }
+
         break;
 
     case ngx_llm_stream_var_finish:
@@ -327,13 +372,15 @@ ngx_llm_stream_word(ngx_llm_stream_ctx_t *ctx, uintptr_t data, ngx_str_t *s)
         slice.n = m->nfinish;
         break;
 
+    case ngx_llm_stream_var_limit:
+        slice = ngx_llm_stream_limit_status(ctx);
+        break;
+
     case ngx_llm_stream_var_end:
-        if (ctx->end.len) {
-            *s = ctx->end;
-            return NGX_OK;
+        if (ngx_llm_stream_ending(ctx, &end)) {
+            slice = llm_end_name(end);
         }
 
-        slice = ctx->fault ? llm_fault_info(ctx->fault)->end : llm_slice_null;
         break;
 
     default: /* ngx_llm_stream_var_error */
@@ -349,14 +396,14 @@ ngx_llm_stream_word(ngx_llm_stream_ctx_t *ctx, uintptr_t data, ngx_str_t *s)
 }
 
 
-static llm_measure_t *
+llm_measure_t *
 ngx_llm_stream_measured(ngx_llm_stream_ctx_t *ctx)
 {
     return ctx->a.flow_live ? &ctx->a.flow.measure : &ctx->measure;
 }
 
 
-static ngx_msec_t
+ngx_msec_t
 ngx_llm_stream_elapsed(ngx_llm_stream_ctx_t *ctx)
 {
     return ctx->finished ? ctx->duration : ngx_current_msec - ctx->start;

@@ -56,6 +56,77 @@ llm_flow_alloc(llm_flow_t *f, void **p, size_t n)
 }
 
 
+/* From here on everything is written to the padding's block first. */
+static llm_rc_t
+llm_flow_pad(llm_flow_t *f)
+{
+    f->padded = f->out;
+    f->out = &f->pad.out.out;
+    f->encoder.out = f->out;
+
+    return llm_pad_open(&f->pad, &f->conf.alloc);
+}
+
+
+static llm_rc_t
+llm_flow_init_pad(llm_flow_t *f, llm_framing_t framing)
+{
+    const llm_pad_conf_t  *pad;
+
+    pad = f->conf.pad;
+
+    if (pad == NULL || f->conf.answer_out || framing == LLM_FRAMING_NONE
+        || (pad->lost && f->passing))
+    {
+        return LLM_OK;
+    }
+
+    llm_pad_init(&f->pad, pad, f->conf.client, framing);
+
+    return pad->lost ? LLM_OK : llm_flow_pad(f);
+}
+
+
+/* What was written since the last time goes to the caller's output; or, now
+ * that the upstream is known to pad, what is written from now on is padded. */
+llm_rc_t
+llm_flow_write_padded(llm_flow_t *f)
+{
+    llm_rc_t  rc;
+
+    if (f->padded != NULL) {
+        rc = llm_pad_close(&f->pad, f->padded);
+
+        if (rc == LLM_OK) {
+            rc = llm_pad_open(&f->pad, &f->conf.alloc);
+        }
+
+    } else {
+        rc = llm_flow_pad(f);
+    }
+
+    if (rc != LLM_OK) {
+        f->done = 0;
+        return llm_flow_fault(f, LLM_FAULT_INTERNAL);
+    }
+
+    return LLM_OK;
+}
+
+
+static void
+llm_flow_init_encoder(llm_flow_t *f)
+{
+    f->encoder.out = f->out;
+    f->encoder.alloc = f->conf.alloc;
+    f->encoder.max_response = f->conf.max_response;
+    f->encoder.usage = f->conf.usage;
+    f->encoder.array = f->conf.array_out;
+    f->encoder.now = f->conf.now;
+    f->encoder.unique = f->conf.unique;
+}
+
+
 llm_rc_t
 llm_flow_init(llm_flow_t *f, const llm_flow_conf_t *conf, llm_out_t *out)
 {
@@ -90,15 +161,18 @@ llm_flow_init(llm_flow_t *f, const llm_flow_conf_t *conf, llm_out_t *out)
     f->decoder.ctx = f;
     f->decoder.alloc = conf->alloc;
 
-    f->encoder.out = out;
-    f->encoder.alloc = conf->alloc;
-    f->encoder.max_response = conf->max_response;
-    f->encoder.usage = conf->usage;
-    f->encoder.array = conf->array_out;
-    f->encoder.now = conf->now;
-    f->encoder.unique = conf->unique;
+    rc = llm_flow_stages(f);
+    if (rc != LLM_OK) {
+        return rc;
+    }
 
-    rc = llm_flow_alloc(f, &f->decoder.state, conf->upstream->decode_size);
+    llm_flow_init_encoder(f);
+    rc = llm_flow_init_pad(f, framing);
+
+    if (rc == LLM_OK) {
+        rc = llm_flow_alloc(f, &f->decoder.state,
+                            conf->upstream->decode_size);
+    }
 
     if (rc != LLM_OK) {
         return rc;
@@ -145,12 +219,14 @@ llm_flow_free(llm_flow_t *f)
 
     f->state = NULL;
 
+    llm_stage_chain_drop(&f->stages);
     llm_answer_free(&f->encoder, &f->answer);
     llm_framer_free(&f->framer);
     llm_block_free(&f->decoder.scratch, a);
     llm_block_free(&f->said, a);
     llm_block_free(&f->body, a);
     llm_block_free(&f->fixed, a);
+    llm_block_free(&f->pad.block, a);
 }
 
 
@@ -170,7 +246,7 @@ llm_flow_flush(llm_flow_t *f)
 
     f->run_n = 0;
 
-    if (f->conf.pass == NULL) {
+    if (f->conf.pass == NULL || f->padded != NULL) {
         llm_out(f->out, p, n);
         return llm_flow_check(f);
     }
@@ -244,9 +320,7 @@ llm_flow_end(llm_flow_t *f)
     ev.type = LLM_EV_END;
     ev.created = -1;
 
-    f->encode(&f->encoder, f->state, &ev);
-
-    return llm_flow_check(f);
+    return f->decoder.emit(f, &ev);
 }
 
 
@@ -500,7 +574,7 @@ llm_flow_feed(llm_flow_t *f, const llm_u8 *p, size_t n, int64_t now_ms)
         return LLM_FAILED;
     }
 
-    return rc;
+    return llm_flow_written(f, rc);
 }
 
 
@@ -617,8 +691,8 @@ llm_flow_tail(llm_flow_t *f)
 }
 
 
-llm_rc_t
-llm_flow_eof(llm_flow_t *f, llm_eof_t how)
+static llm_rc_t
+llm_flow_ended(llm_flow_t *f, llm_eof_t how)
 {
     llm_rc_t  rc;
 
@@ -660,4 +734,11 @@ llm_flow_eof(llm_flow_t *f, llm_eof_t how)
     f->done = 1;
 
     return LLM_DONE;
+}
+
+
+llm_rc_t
+llm_flow_eof(llm_flow_t *f, llm_eof_t how)
+{
+    return llm_flow_written(f, llm_flow_ended(f, how));
 }

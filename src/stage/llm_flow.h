@@ -10,6 +10,8 @@
 #define LLM_FLOW_H
 
 #include "llm_dialect.h"
+#include "llm_pad.h"
+#include "llm_stage.h"
 #include "llm_stage_measure.h"
 
 
@@ -39,8 +41,22 @@ typedef struct {
     llm_alloc_t           alloc;
 
     /*
+     * Stages, in order; they and what they point to outlive the flow.  With
+     * one that does not only observe, events go to the encoder even with one
+     * dialect on both sides.
+     */
+    const llm_stage_conf_t  *stages;
+    unsigned              nstages;
+    unsigned              choices;      /* that were asked for, 0: one */
+    int64_t               input;        /* tokens of the request, estimated,
+                                           for usage when a stage cuts; -1 */
+
+    const llm_pad_conf_t *pad;          /* of a stream's events; NULL: none */
+
+    /*
      * Optional: takes bytes that lie in the input of llm_flow_feed() without
-     * a copy; they stay valid as long as that input.  NULL: copied to out.
+     * a copy; they stay valid as long as that input.  NULL: copied to out, as
+     * with padding.
      */
     llm_rc_t            (*pass)(void *ctx, const llm_u8 *p, size_t n);
     void                 *pass_ctx;
@@ -54,7 +70,7 @@ typedef enum {
 
 typedef struct {
     llm_flow_conf_t       conf;
-    llm_out_t            *out;
+    llm_out_t            *out;          /* the caller's, or pad's */
 
     /* readable by the caller */
     llm_measure_t         measure;
@@ -77,10 +93,14 @@ typedef struct {
     void                (*encode)(llm_encoder_t *e, void *state,
                                   const llm_event_t *ev);
     void                 *state;        /* the encoder's */
+    llm_pad_t             pad;
+    llm_out_t            *padded;       /* the caller's, behind pad */
     llm_answer_t          answer;       /* gathered, when answer_out */
     llm_block_t           body;         /* a JSON answer, as it comes in */
     llm_block_t           fixed;        /* a frame with its UTF-8 repaired */
     int64_t               now_ms;
+    llm_stage_chain_t     stages;       /* first == NULL: none */
+    llm_stage_t           last;         /* of them: to the encoder */
     uint64_t              seen[2];      /* choices, one bit each */
     uint64_t              finished[2];
     llm_slice_t           data;         /* of the frame that is decoded */
@@ -127,11 +147,20 @@ llm_rc_t llm_flow_feed(llm_flow_t *f, const llm_u8 *p, size_t n,
 llm_rc_t llm_flow_eof(llm_flow_t *f, llm_eof_t how);
 
 /*
+ * When the time that llm_flow_due() said has come: what the stages held for
+ * no longer than that is written.  LLM_OK, LLM_DONE, LLM_FAILED as above.
+ */
+llm_rc_t llm_flow_tick(llm_flow_t *f, int64_t now_ms);
+
+/* By the clock of llm_flow_feed(), ms; -1: no stage waits for a time. */
+int64_t llm_flow_due(const llm_flow_t *f);
+
+/*
  * Ends the client's stream with an error event in its dialect and never a
  * terminator.  fault: LLM_FAULT_NONE for f->fault.  An upstream's own error
- * event goes out as it came when both dialects are the same.  For a dialect
- * without error events (text), or for one JSON answer, nothing is written
- * and LLM_AGAIN says that the end must be unclean.
+ * event goes out as it came when both dialects are the same.  What stages
+ * hold goes before it.  For a dialect without error events (text), or for one
+ * JSON answer, LLM_AGAIN says that the end must be unclean.
  */
 llm_rc_t llm_flow_fail(llm_flow_t *f, llm_fault_t fault);
 

@@ -3,8 +3,7 @@
  * error, the status.  It must never write a terminator.
  */
 
-#include "llm_flow.h"
-#include "llm_encode.h"
+#include "llm_flow_private.h"
 #include "llm_error.h"
 #include "llm_json.h"
 
@@ -137,28 +136,12 @@ llm_flow_said_member(const llm_flow_t *f)
 }
 
 
-llm_rc_t
-llm_flow_fail(llm_flow_t *f, llm_fault_t fault)
+/* Writes the error event for f->fault. */
+static llm_rc_t
+llm_flow_tell(llm_flow_t *f)
 {
     llm_error_t  err;
     llm_event_t  ev;
-
-    if (fault != LLM_FAULT_NONE) {
-        f->fault = fault;
-
-    } else if (f->fault == LLM_FAULT_NONE) {
-        f->fault = LLM_FAULT_INTERNAL;
-    }
-
-    if (f->done || f->closed) {
-        return LLM_OK;
-    }
-
-    if (f->conf.answer_out || f->conf.client->framing == LLM_FRAMING_NONE) {
-        return LLM_AGAIN;
-    }
-
-    f->closed = 1;
 
     if (f->passing && f->fault == LLM_FAULT_UPSTREAM_ERROR
         && f->said_block != 0 && !llm_flow_secret(f))
@@ -188,6 +171,36 @@ llm_flow_fail(llm_flow_t *f, llm_fault_t fault)
     f->encode(&f->encoder, f->state, &ev);
 
     return f->out->failed ? LLM_FAILED : LLM_OK;
+}
+
+
+llm_rc_t
+llm_flow_fail(llm_flow_t *f, llm_fault_t fault)
+{
+    if (fault != LLM_FAULT_NONE) {
+        f->fault = fault;
+
+    } else if (f->fault == LLM_FAULT_NONE) {
+        f->fault = LLM_FAULT_INTERNAL;
+    }
+
+    if (f->done || f->closed) {
+        return LLM_OK;
+    }
+
+    if (f->conf.answer_out) {
+        return LLM_AGAIN;
+    }
+
+    llm_flow_release(f);
+
+    if (f->conf.client->framing == LLM_FRAMING_NONE) {
+        return LLM_AGAIN;
+    }
+
+    f->closed = 1;
+
+    return llm_flow_written(f, llm_flow_tell(f));
 }
 
 

@@ -163,13 +163,10 @@ llm_flow_start(llm_flow_t *f, const llm_event_t *ev)
 }
 
 
-llm_rc_t
-llm_flow_emit(void *ctx, const llm_event_t *ev)
+/* What the upstream says: an error is kept, the rest tracked and measured. */
+static inline llm_rc_t
+llm_flow_in(llm_flow_t *f, const llm_event_t *ev)
 {
-    llm_flow_t  *f;
-
-    f = ctx;
-
     switch (ev->type) {
 
     case LLM_EV_ERROR:
@@ -191,6 +188,14 @@ llm_flow_emit(void *ctx, const llm_event_t *ev)
 
     llm_measure(&f->measure, ev, f->now_ms);
 
+    return LLM_OK;
+}
+
+
+/* What the client is told. */
+static inline llm_rc_t
+llm_flow_out(llm_flow_t *f, const llm_event_t *ev)
+{
     if (f->passing) {
         return LLM_OK;
     }
@@ -209,4 +214,33 @@ llm_flow_emit(void *ctx, const llm_event_t *ev)
     }
 
     return llm_flow_check(f);
+}
+
+
+llm_rc_t
+llm_flow_emit(void *ctx, const llm_event_t *ev)
+{
+    llm_flow_t  *f;
+
+    f = ctx;
+
+    if (llm_flow_in(f, ev) != LLM_OK) {
+        return LLM_FAILED;
+    }
+
+    return llm_flow_out(f, ev);
+}
+
+
+llm_rc_t
+llm_flow_take(llm_flow_t *f, const llm_event_t *ev)
+{
+    return llm_flow_in(f, ev);
+}
+
+
+llm_rc_t
+llm_flow_give(llm_flow_t *f, const llm_event_t *ev)
+{
+    return llm_flow_out(f, ev);
 }

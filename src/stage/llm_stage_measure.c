@@ -74,14 +74,38 @@ llm_measure_word(llm_u8 *dst, unsigned size, const llm_slice_t *s)
 }
 
 
-static inline void
-llm_measure_chunk(llm_measure_t *m, int64_t now)
+static void
+llm_measure_live(llm_measure_t *m, uint64_t chars, int64_t now)
 {
+    llm_counts_t  *live;
+
+    live = m->live;
+
+    live->n[LLM_COUNT_CHUNKS]++;
+    live->n[LLM_COUNT_CHARS] += chars;
+
+    llm_hist_add(&live->hist[LLM_HIST_CHUNK_SIZE], LLM_HIST_CHUNK_SIZE,
+                 (int64_t) chars);
+
+    if (m->chunks != 0) {
+        llm_hist_add(&live->hist[LLM_HIST_ITL], LLM_HIST_ITL, now - m->last);
+    }
+}
+
+
+static inline void
+llm_measure_chunk(llm_measure_t *m, uint64_t chars, int64_t now)
+{
+    if (m->live != NULL) {
+        llm_measure_live(m, chars, now);
+    }
+
     if (m->chunks++ == 0) {
         m->first = now;
     }
 
     m->last = now;
+    m->chars += chars;
 }
 
 
@@ -95,16 +119,14 @@ llm_measure(llm_measure_t *m, const llm_event_t *ev, int64_t now)
             return;
         }
 
-        llm_measure_chunk(m, now);
-
-        m->chars += ev->text.escaped
-                    ? llm_json_chars(ev->text.p, ev->text.n)
-                    : llm_utf8_count(ev->text.p, ev->text.n);
+        llm_measure_chunk(m, ev->text.escaped
+                             ? llm_json_chars(ev->text.p, ev->text.n)
+                             : llm_utf8_count(ev->text.p, ev->text.n), now);
         break;
 
     case LLM_EV_TOOL_CALL:
         if (ev->id.n != 0 || ev->name.n != 0 || ev->text.n != 0) {
-            llm_measure_chunk(m, now);
+            llm_measure_chunk(m, 0, now);
         }
 
         break;

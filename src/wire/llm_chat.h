@@ -264,6 +264,8 @@ llm_slice_t llm_chat_media(const llm_part_t *part);
 #define LLM_QUIRK_DETAILS      0x20     /* "reasoning" (effort, max_tokens,
                                            exclude) and "reasoning_details" */
 
+struct llm_dialect_s;
+
 typedef struct {
     llm_rope_t               rope;
     llm_out_t               *out;       /* the rope's: for llm_write_*() */
@@ -275,12 +277,21 @@ typedef struct {
                                            was said */
     const llm_request_set_t *set;       /* llm_stream_param: wins */
     size_t                   nset;
+    int64_t                  cap;       /* of output, tokens: a limit that is
+                                           higher is lowered, and it is said
+                                           where there is none; 0: none */
+    unsigned                 take_stops;/* stop strings that the target cannot
+                                           say are given back, not lost */
     unsigned                 members;   /* written so far at the top level */
     llm_block_t              lost;      /* names, ", " between them */
     llm_block_t              refused;   /* names of those that change the
                                            meaning */
+    llm_block_t              stops;     /* llm_slice_t, as they are in c: what
+                                           take_stops gives back */
     llm_block_t              seen;      /* private: a byte for each of `set`:
                                            the writer came to its name */
+    llm_u8                   limit[20];     /* private: cap, and one less, */
+    llm_u8                   budget[20];    /* as c has them */
 } llm_chat_writer_t;
 
 /*
@@ -305,6 +316,13 @@ void llm_chat_put_model(llm_chat_writer_t *w);
 void llm_chat_put_extra(llm_chat_writer_t *w, const llm_chat_t *c,
     const char *name);
 
+/* The limit of output, or cap where the request says none. */
+void llm_chat_put_limit(llm_chat_writer_t *w, const llm_chat_t *c,
+    const char *name);
+
+/* Whether one of `set` is a member of that name. */
+int llm_chat_sets(const llm_chat_writer_t *w, const char *name);
+
 /* true or false */
 void llm_chat_bool(llm_chat_writer_t *w, int flag);
 
@@ -327,6 +345,15 @@ void llm_chat_put_data(llm_chat_writer_t *w, const llm_part_t *part);
  */
 void llm_chat_lost(llm_chat_writer_t *w, const char *name,
     unsigned meaning);
+
+/*
+ * A stop string that the target cannot say: given back with take_stops, for
+ * as long as they are not more than anybody needs; else lost.
+ */
+#define LLM_CHAT_STOPS       32
+#define LLM_CHAT_STOP_BYTES  4096
+
+void llm_chat_lost_stop(llm_chat_writer_t *w, const llm_slice_t *stop);
 
 /* The loss of an IMAGE, AUDIO, FILE or OTHER; nothing for the other types. */
 void llm_chat_lost_part(llm_chat_writer_t *w, const llm_part_t *part);
@@ -401,8 +428,6 @@ llm_slice_t llm_chat_call_name(const llm_chat_t *c, size_t i);
 /* Writes the id of the TOOL_CALL or TOOL_RESULT at part i (inside of the
  * quotes): its own, or a made one, the same for a call and its result. */
 void llm_chat_call_id(llm_chat_writer_t *w, const llm_chat_t *c, size_t i);
-
-struct llm_dialect_s;
 
 /*
  * A whole body for the target: reads body, which is valid UTF-8, as `from`

@@ -88,6 +88,36 @@ llm_chat_lost(llm_chat_writer_t *w, const char *name, unsigned meaning)
 
 
 void
+llm_chat_lost_stop(llm_chat_writer_t *w, const llm_slice_t *stop)
+{
+    size_t              i, n, bytes;
+    const llm_slice_t  *s;
+
+    s = (const llm_slice_t *) (const void *) w->stops.p;
+    n = w->stops.n / sizeof(llm_slice_t);
+    bytes = stop->n;
+
+    for (i = 0; i < n; i++) {
+        bytes += s[i].n;
+    }
+
+    if (!w->take_stops || n == LLM_CHAT_STOPS || bytes > LLM_CHAT_STOP_BYTES)
+    {
+        llm_chat_lost(w, "stop", 1);
+        return;
+    }
+
+    if (stop->n != 0
+        && llm_block_append(&w->stops, &w->rope.alloc, stop,
+                            sizeof(llm_slice_t))
+           != LLM_OK)
+    {
+        w->rope.rc = LLM_NOMEM;
+    }
+}
+
+
+void
 llm_chat_lost_part(llm_chat_writer_t *w, const llm_part_t *part)
 {
     switch (part->type) {
@@ -180,7 +210,6 @@ llm_chat_lost_members(llm_chat_writer_t *w, const llm_chat_t *c,
     } all[] = {
         { LLM_LOST_SUFFIX, c->suffix.p != NULL, "suffix", 1 },
         { LLM_LOST_N, c->n.p != NULL && !llm_json_is(&c->n, "1"), "n", 1 },
-        { LLM_LOST_STOPS, llm_chat_nstops(c) != 0, "stop", 1 },
         { LLM_LOST_FORMAT, c->format == LLM_FORMAT_OBJECT
                            || c->format == LLM_FORMAT_SCHEMA,
           "response_format", 1 },
@@ -204,5 +233,9 @@ llm_chat_lost_members(llm_chat_writer_t *w, const llm_chat_t *c,
         if ((members & all[i].bit) && all[i].said) {
             llm_chat_lost(w, all[i].name, all[i].meaning);
         }
+    }
+
+    for (i = 0; (members & LLM_LOST_STOPS) && i < llm_chat_nstops(c); i++) {
+        llm_chat_lost_stop(w, &llm_chat_stops(c)[i]);
     }
 }

@@ -23,6 +23,7 @@ llm_chat_writer_free(llm_chat_writer_t *w)
 {
     llm_block_free(&w->lost, &w->rope.alloc);
     llm_block_free(&w->refused, &w->rope.alloc);
+    llm_block_free(&w->stops, &w->rope.alloc);
     llm_block_free(&w->seen, &w->rope.alloc);
     llm_rope_free(&w->rope);
 }
@@ -143,6 +144,36 @@ llm_chat_put_extra(llm_chat_writer_t *w, const llm_chat_t *c,
 
     if (e != NULL) {
         llm_chat_raw(w, name, &e->raw);
+    }
+}
+
+
+int
+llm_chat_sets(const llm_chat_writer_t *w, const char *name)
+{
+    size_t  i;
+
+    for (i = 0; i < w->nset; i++) {
+        if (w->set[i].name.n == strlen(name)
+            && memcmp(w->set[i].name.p, name, strlen(name)) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+void
+llm_chat_put_limit(llm_chat_writer_t *w, const llm_chat_t *c,
+    const char *name)
+{
+    if (c->max_tokens.p != NULL) {
+        llm_chat_raw(w, name, &c->max_tokens);
+
+    } else if (w->cap != 0 && llm_chat_unsaid(w, name)) {
+        llm_write_int(w->out, w->cap);
     }
 }
 
@@ -577,6 +608,52 @@ llm_chat_check(llm_chat_t *c, const llm_dialect_t *from)
 }
 
 
+static llm_slice_t
+llm_chat_number(llm_u8 *buf, size_t n, int64_t v)
+{
+    llm_slice_t  s;
+
+    s.n = 0;
+    s.escaped = 0;
+
+    do {
+        buf[n - ++s.n] = (llm_u8) ('0' + v % 10);
+        v /= 10;
+    } while (v != 0);
+
+    s.p = buf + n - s.n;
+
+    return s;
+}
+
+
+/* Lowers the limit of output that a request says, and a budget of reasoning
+ * that would not be below it. */
+static void
+llm_chat_cap(llm_chat_writer_t *w, llm_chat_t *c, const llm_dialect_t *to)
+{
+    const llm_ask_t  *ask;
+
+    if (c->budget.p != NULL && llm_json_integer(&c->budget, 1) >= w->cap) {
+        c->budget = llm_chat_number(w->budget, sizeof(w->budget), w->cap - 1);
+    }
+
+    ask = to->asks;
+
+    while (ask != NULL && ask->name != NULL
+           && !(ask->what & LLM_ASK_OUTPUT))
+    {
+        ask++;
+    }
+
+    if (c->max_tokens.p != NULL && ask != NULL
+        && !llm_ask_within(ask, LLM_JSON_NUMBER, &c->max_tokens, w->cap))
+    {
+        c->max_tokens = llm_chat_number(w->limit, sizeof(w->limit), w->cap);
+    }
+}
+
+
 llm_rc_t
 llm_chat_translate(llm_chat_writer_t *w, llm_chat_t *c,
     const llm_dialect_t *from, const llm_dialect_t *to, const llm_u8 *body,
@@ -594,6 +671,10 @@ llm_chat_translate(llm_chat_writer_t *w, llm_chat_t *c,
     rc = llm_chat_check(c, from);
     if (rc != LLM_OK) {
         return rc;
+    }
+
+    if (w->cap != 0) {
+        llm_chat_cap(w, c, to);
     }
 
     if (w->model.p == NULL) {

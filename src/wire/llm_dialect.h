@@ -13,6 +13,7 @@
 #define LLM_DIALECT_H
 
 #include "llm_answer.h"
+#include "llm_ask.h"
 #include "llm_chat.h"
 #include "llm_event.h"
 #include "llm_fault.h"
@@ -39,6 +40,8 @@ typedef struct {
     llm_alloc_t     alloc;
     unsigned        started;    /* START was emitted; starts at 0 */
     llm_repeat_t    repeat;     /* starts at 0 */
+    unsigned        padded;     /* out: the upstream pads its events, and
+                                   repeat does not show it */
     llm_block_t     scratch;    /* for what a decoder must write anew, within
                                    one call; freed by the flow */
     void           *state;      /* decode_size zeroed bytes, or NULL */
@@ -96,6 +99,8 @@ struct llm_dialect_s {
     llm_slice_t     needs;          /* the member that no request goes
                                        without: "messages" */
     unsigned        model_in_path;  /* else the member "model" */
+    const llm_ask_t *asks;          /* where it says how much is asked for;
+                                       NULL: nowhere */
 
     /*
      * Reads a body into c.  LLM_OK; LLM_INVALID: not this dialect's request,

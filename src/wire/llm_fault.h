@@ -60,15 +60,32 @@ typedef enum {
     LLM_FAULT_MAX
 } llm_fault_t;
 
+/* how a request ended: what $llm_stream_end says */
+typedef enum {
+    LLM_END_COMPLETE = 0,
+    LLM_END_BLOCKED,                /* by llm_stream_redact */
+    LLM_END_TRUNCATED,
+    LLM_END_UPSTREAM_ERROR,
+    LLM_END_INVALID,
+    LLM_END_TIMEOUT,
+    LLM_END_LIMIT,
+    LLM_END_CLIENT_ABORT,
+    LLM_END_REJECTED,
+    LLM_END_UNREACHABLE,
+    LLM_END_INTERNAL,
+    LLM_END_MAX
+} llm_end_t;
+
 typedef struct {
     llm_slice_t     code;
     llm_slice_t     message;
     llm_slice_t     type;       /* invalid_request_error, server_error, … */
-    llm_slice_t     end;        /* truncated, upstream_error, invalid,
-                                   timeout, limit, client_abort, rejected,
-                                   unreachable, internal */
+    llm_end_t       end;
     int             status;
 } llm_fault_info_t;
+
+/* "truncated": the word of an ending. */
+llm_slice_t llm_end_name(llm_end_t end);
 
 const llm_fault_info_t *llm_fault_info(llm_fault_t fault);
 

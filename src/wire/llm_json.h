@@ -134,5 +134,9 @@ size_t llm_json_chars(const llm_u8 *p, size_t n);
  * exponent, overflow of int64_t). */
 int64_t llm_json_uint(const llm_slice_t *tok);
 
+/* Any number token as an integer: the next below, or with up above it; -1
+ * for one below 0, INT64_MAX for one that is not below 2^53. */
+int64_t llm_json_integer(const llm_slice_t *tok, unsigned up);
+
 
 #endif /* LLM_JSON_H */

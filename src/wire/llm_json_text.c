@@ -8,6 +8,10 @@
 #include "llm_utf8.h"
 
 
+/* up to here a double holds every integer */
+#define LLM_JSON_EXACT  ((int64_t) 1 << 53)
+
+
 /*
  * The code unit or character of the escape at p ("\\" and what follows);
  * *len is its length.  A pair of surrogates is one character.  What the
@@ -236,4 +240,85 @@ llm_json_uint(const llm_slice_t *tok)
     }
 
     return v;
+}
+
+
+/* The exponent of a number, as far as it matters; p stands behind its "e". */
+static int64_t
+llm_json_exponent(const llm_u8 *p, const llm_u8 *end)
+{
+    int64_t   v;
+    unsigned  negative;
+
+    v = 0;
+    negative = p < end && *p == '-';
+
+    if (p < end && (*p == '-' || *p == '+')) {
+        p++;
+    }
+
+    for ( /* void */ ; p < end && v < INT32_MAX; p++) {
+        v = v * 10 + (*p - '0');
+    }
+
+    return negative ? -v : v;
+}
+
+
+int64_t
+llm_json_integer(const llm_slice_t *tok, unsigned up)
+{
+    int64_t        v, exp;
+    unsigned       point, some, rest;
+    const llm_u8  *p, *end;
+
+    p = tok->p;
+    end = p + tok->n;
+    v = 0;
+    exp = 0;
+    some = 0;       /* a digit that is not 0 */
+    rest = 0;       /* and one that v has not */
+    point = 0;
+
+    for (p += *p == '-'; p < end && *p != 'e' && *p != 'E'; p++) {
+
+        if (*p == '.') {
+            point = 1;
+            continue;
+        }
+
+        some |= *p != '0';
+
+        if (v < LLM_JSON_EXACT) {
+            v = v * 10 + (*p - '0');
+            exp -= point;
+
+        } else {
+            rest |= *p != '0';
+            exp += !point;
+        }
+    }
+
+    if (tok->p[0] == '-') {
+        return some ? -1 : 0;
+    }
+
+    if (p < end) {
+        exp += llm_json_exponent(p + 1, end);
+    }
+
+    for ( /* void */ ; exp < 0 && v != 0; exp++) {
+        rest |= v % 10 != 0;
+        v /= 10;
+    }
+
+    for ( /* void */ ; exp > 0 && v != 0 && v < LLM_JSON_EXACT; exp--) {
+        v *= 10;
+    }
+
+    if (v >= LLM_JSON_EXACT) {
+        return INT64_MAX;
+    }
+
+    return v + (up && rest);
 }

@@ -16,6 +16,7 @@ typedef struct {
     unsigned        list;       /* what it needs is an array */
     unsigned        model;      /* it is a member */
     unsigned        usage;      /* it is an option */
+    const llm_ask_t *asks;
 } llm_request_rules_t;
 
 typedef struct {
@@ -129,12 +130,42 @@ llm_request_stream(llm_request_t *r, llm_json_t *j,
 }
 
 
+/* The rest of the array whose bracket was just read: how many elements. */
+static llm_json_type_t
+llm_request_elements(llm_request_t *r, llm_json_t *j,
+    const llm_request_rules_t *rules, const llm_slice_t *key, size_t *n)
+{
+    llm_slice_t      raw;
+    llm_json_type_t  type, first;
+
+    first = LLM_JSON_NULL;
+
+    for (*n = 0; /* void */; (*n)++) {
+        type = llm_json_skip(j, &raw);
+
+        if (type == LLM_JSON_ARRAY_END || type == LLM_JSON_ERROR) {
+            break;
+        }
+
+        if (*n == 0) {
+            first = type;
+        }
+    }
+
+    if (rules->asks != NULL) {
+        llm_asked_array(&r->asked, rules->asks, key, first, *n);
+    }
+
+    return type;
+}
+
+
 /* What the dialect needs; an empty one is not enough. */
 static llm_json_type_t
 llm_request_needed(llm_request_t *r, llm_json_t *j,
     const llm_request_rules_t *rules)
 {
-    llm_slice_t      raw;
+    size_t           n;
     llm_json_type_t  type;
 
     r->needed = 0;
@@ -154,15 +185,47 @@ llm_request_needed(llm_request_t *r, llm_json_t *j,
         return llm_request_wrong(r, j, type, (const char *) rules->needs.p);
     }
 
-    for ( ;; ) {
-        type = llm_json_skip(j, &raw);
+    type = llm_request_elements(r, j, rules, &rules->needs, &n);
+    r->needed = n != 0;
 
-        if (type == LLM_JSON_ARRAY_END || type == LLM_JSON_ERROR) {
-            return type;
-        }
+    return type;
+}
 
-        r->needed = 1;
+
+/* A member that nothing else is known of: how much it asks for. */
+static llm_json_type_t
+llm_request_asked(llm_request_t *r, llm_json_t *j,
+    const llm_request_rules_t *rules)
+{
+    size_t            n;
+    llm_slice_t       key, raw;
+    llm_json_type_t   type;
+    const llm_ask_t  *ask;
+
+    key = j->tok;
+    ask = rules->asks != NULL ? llm_ask_find(rules->asks, &key) : NULL;
+
+    if (ask == NULL) {
+        return llm_json_skip(j, &raw);
     }
+
+    /* it may be large: it is walked over once */
+
+    if (ask->what & (LLM_ASK_MESSAGES|LLM_ASK_HISTORY)) {
+        type = llm_json_next(j);
+
+        return type == LLM_JSON_ARRAY
+               ? llm_request_elements(r, j, rules, &key, &n)
+               : llm_request_rest(j, type);
+    }
+
+    type = llm_json_skip(j, &raw);
+
+    if (type != LLM_JSON_ERROR) {
+        llm_asked_member(&r->asked, rules->asks, &key, type, &raw);
+    }
+
+    return type;
 }
 
 
@@ -239,8 +302,6 @@ static llm_json_type_t
 llm_request_member(llm_request_t *r, llm_json_t *j,
     const llm_request_rules_t *rules)
 {
-    llm_slice_t  raw;
-
     llm_request_shape(r, &j->tok);
 
     if (rules->model && llm_json_is(&j->tok, "model")) {
@@ -259,7 +320,7 @@ llm_request_member(llm_request_t *r, llm_json_t *j,
         return llm_request_options(r, j);
     }
 
-    return llm_json_skip(j, &raw);
+    return llm_request_asked(r, j, rules);
 }
 
 
@@ -281,6 +342,7 @@ llm_request_rules(llm_request_rules_t *rules, const llm_dialect_t *d)
                   || llm_json_is(&d->needs, "contents");
     rules->model = !d->model_in_path;
     rules->usage = d->usage_option;
+    rules->asks = d->asks;
 }
 
 
@@ -299,6 +361,7 @@ llm_request_read(llm_request_t *r, const llm_u8 *body, size_t n,
     r->include_usage = -1;
     r->needed = rules.needs.p == NULL;
     r->empty = 1;
+    llm_asked_init(&r->asked);
 
     llm_json_init(&j, body, n, max_depth);
 

@@ -7,7 +7,7 @@
 #ifndef LLM_REQUEST_H
 #define LLM_REQUEST_H
 
-#include "llm_wire.h"
+#include "llm_ask.h"
 
 
 struct llm_dialect_s;
@@ -37,6 +37,7 @@ typedef struct {
                                        not empty, or it needs nothing */
     unsigned        shape;          /* LLM_SHAPE_* that are there */
     unsigned        empty;          /* the object has no member */
+    llm_asked_t     asked;          /* how much, by the dialect's list */
     const char     *member;         /* after LLM_INVALID: the member that is
                                        wrong ("stream"), or NULL: the body is
                                        not a JSON object */
@@ -76,6 +77,8 @@ typedef struct {
                                            leave as it is */
     int                      stream;    /* -1 leave, 0, 1 */
     unsigned                 usage;     /* have include_usage: true */
+    unsigned                 no_options;    /* stream_options, if there, are
+                                               null: no stream has none */
     const llm_request_set_t *set;
     size_t                   nset;      /* set wins over the above; the last
                                            of equal names wins */
@@ -85,6 +88,12 @@ typedef struct {
     const struct llm_dialect_s *dialect;
 
     const llm_rename_t      *renames;   /* ended by an absent one, or NULL */
+
+    int64_t                  cap;       /* of output, tokens: a limit that is
+                                           higher is lowered, in `set` it is
+                                           the caller's to do; 0: none */
+    unsigned                 no_insert; /* a limit is not added to a body
+                                           that says none */
 } llm_request_change_t;
 
 /* At offset `at` of the body leave out `cut` bytes and put `put` there. */
@@ -102,6 +111,9 @@ typedef struct {
     size_t          n;
     size_t          cap;
     llm_block_t     text;
+    const char     *member;         /* after LLM_INVALID: the object for the
+                                       limit of output that is none; NULL:
+                                       something else is wrong */
 } llm_plan_t;
 
 /* Bounds what a body of nothing but duplicates can cost (renamed names count
@@ -113,13 +125,23 @@ typedef struct {
  * members are all replaced; what already reads as wanted has no edit.  usage
  * is for a request that streams after the change: any other keeps its
  * stream_options.  `set` finds a renamed member under its new name.  LLM_OK;
- * LLM_INVALID: not such a body, a value that is not JSON, or more than
- * LLM_REQUEST_EDITS_MAX values to replace; LLM_NOMEM.  Only after LLM_OK
- * there is something to free.
+ * LLM_INVALID: not such a body, a value that is not JSON, more than
+ * LLM_REQUEST_EDITS_MAX values to replace, or plan->member; LLM_NOMEM.  Only
+ * after LLM_OK there is something to free.
  */
 llm_rc_t llm_request_plan(llm_plan_t *plan, const llm_u8 *body, size_t n,
     const llm_request_change_t *change, const llm_alloc_t *a);
 void llm_plan_free(llm_plan_t *plan);
+
+/*
+ * Writes the value of a member of `set` to b, with every limit of output in
+ * it, in the dialect, lowered to cap.  LLM_OK; LLM_AGAIN: there is none to
+ * lower; LLM_INVALID: it is an object that limits are in, but is none;
+ * LLM_NOMEM.  b holds nothing but after LLM_OK.
+ */
+llm_rc_t llm_request_cap_value(llm_block_t *b, const llm_alloc_t *a,
+    const struct llm_dialect_s *dialect, int64_t cap,
+    const llm_request_set_t *set);
 
 /* Puts the body after the edits on a rope and ends it: LLM_OK or LLM_NOMEM.
  * Its pieces refer to the body and to the plan. */
@@ -127,10 +149,10 @@ llm_rc_t llm_plan_rope(const llm_plan_t *plan, const llm_u8 *body, size_t n,
     struct llm_rope_s *rope);
 
 /* Appends {"messages":[{"role":"user","content":…}]} for a prompt given as
- * characters (repaired when not UTF-8) to b.  LLM_OK; LLM_NOMEM: b holds
- * what it held. */
+ * characters (repaired when not UTF-8) to b, with a system message before it
+ * unless that is empty.  LLM_OK; LLM_NOMEM: b holds what it held. */
 llm_rc_t llm_request_prompt(llm_block_t *b, const llm_alloc_t *a,
-    const llm_u8 *prompt, size_t n);
+    const llm_slice_t *system, const llm_slice_t *prompt);
 
 
 #endif /* LLM_REQUEST_H */

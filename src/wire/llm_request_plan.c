@@ -1,13 +1,12 @@
 /*
  * Writes requests: the plan of the edits that turn a client's body into the
- * upstream's, and the body for a mere prompt.  It must never write to the
- * client's body, nor re-serialise what it leaves alone.
+ * upstream's.  It must never write to the client's body, nor re-serialise what
+ * it leaves alone.
  */
 
 #include "llm_dialect.h"
 #include "llm_json.h"
-#include "llm_request.h"
-#include "llm_utf8.h"
+#include "llm_request_private.h"
 #include "llm_write.h"
 
 
@@ -31,38 +30,7 @@
 #define LLM_USAGE_MEMBER_N  21
 
 
-/* New bytes: [at, at + n) of the plan's text; n == 0: leave it. */
-typedef struct {
-    size_t               at;
-    size_t               n;
-    llm_json_type_t      type;
-} llm_target_value_t;
-
-/* A top-level member that the plan looks for. */
-typedef struct {
-    llm_slice_t          name;
-    llm_target_value_t   key;       /* the name, quoted, and a colon */
-    llm_target_value_t   there;     /* the value when the body has it */
-    llm_target_value_t   absent;    /* the value when it has not */
-    unsigned             none;      /* the dialect has no such member */
-    unsigned             seen;
-    unsigned             usage;     /* when there: include_usage inside */
-} llm_target_t;
-
-typedef struct {
-    llm_plan_t          *plan;
-    const llm_u8        *body;
-    llm_target_t        *targets;
-    size_t               n;
-    size_t               usage_n;   /* text that belongs to usage */
-    const llm_rename_t  *renames;
-    unsigned             members;   /* the object has one */
-    llm_json_type_t      stream;    /* the body's own, the last one */
-    llm_json_t           json;
-} llm_planner_t;
-
-
-static llm_rc_t
+llm_rc_t
 llm_plan_edit(llm_plan_t *plan, size_t at, size_t cut, size_t put_at,
     size_t put_n)
 {
@@ -100,7 +68,7 @@ llm_plan_edit(llm_plan_t *plan, size_t at, size_t cut, size_t put_at,
 
 
 /* What is as it is to be needs no edit. */
-static llm_rc_t
+llm_rc_t
 llm_plan_replace(llm_planner_t *pl, const llm_slice_t *raw, size_t put_at,
     size_t put_n)
 {
@@ -235,12 +203,9 @@ llm_target_usage(llm_planner_t *pl)
 }
 
 
-/*
- * A member of `set` takes its target over; with if_absent it does so only
- * for a body that has no such member.
- */
-static llm_rc_t
-llm_target_set(llm_planner_t *pl, const llm_request_set_t *set)
+llm_rc_t
+llm_target_set(llm_planner_t *pl, const llm_request_set_t *set,
+    llm_target_t **target)
 {
     size_t         i;
     llm_rc_t       rc;
@@ -264,6 +229,9 @@ llm_target_set(llm_planner_t *pl, const llm_request_set_t *set)
         pl->n++;
     }
 
+    *target = t;
+    t->cap = 0;
+
     rc = llm_target_json(pl, t, &set->value, &t->absent);
     if (rc != LLM_OK) {
         return rc;
@@ -278,12 +246,45 @@ llm_target_set(llm_planner_t *pl, const llm_request_set_t *set)
 }
 
 
+/* A provider refuses them in a request for no stream; null is none. */
+static llm_rc_t
+llm_target_no_options(llm_planner_t *pl)
+{
+    llm_slice_t    none;
+    llm_target_t  *t;
+
+    t = &pl->targets[LLM_TARGET_OPTIONS];
+    none = llm_slice("null");
+
+    return llm_target_json(pl, t, &none, &t->there);
+}
+
+
+/* stream_options: with the usage, as they are, or not at all. */
+static llm_rc_t
+llm_target_options(llm_planner_t *pl, const llm_request_change_t *change)
+{
+    if (change->no_options) {
+        return llm_target_no_options(pl);
+    }
+
+    if (change->usage
+        && (change->dialect == NULL || change->dialect->usage_option))
+    {
+        return llm_target_usage(pl);
+    }
+
+    return LLM_OK;
+}
+
+
 /* pl->targets has room for all of them and is zeroed. */
 static llm_rc_t
 llm_plan_targets(llm_planner_t *pl, const llm_request_change_t *change)
 {
     size_t                i;
     llm_rc_t              rc;
+    llm_target_t         *t;
     llm_request_set_t     set;
     const llm_dialect_t  *d;
 
@@ -299,11 +300,9 @@ llm_plan_targets(llm_planner_t *pl, const llm_request_change_t *change)
         pl->targets[LLM_TARGET_STREAM].none = d->stream_member.p == NULL;
     }
 
-    if (change->usage && (d == NULL || d->usage_option)) {
-        rc = llm_target_usage(pl);
-        if (rc != LLM_OK) {
-            return rc;
-        }
+    rc = llm_target_options(pl, change);
+    if (rc != LLM_OK) {
+        return rc;
     }
 
     if (change->model.p != NULL && (d == NULL || !d->model_in_path)) {
@@ -318,18 +317,25 @@ llm_plan_targets(llm_planner_t *pl, const llm_request_change_t *change)
         set.value = change->stream ? llm_slice("true") : llm_slice("false");
         set.if_absent = 0;
 
-        rc = llm_target_set(pl, &set);
+        rc = llm_target_set(pl, &set, &t);
         if (rc != LLM_OK) {
             return rc;
         }
     }
 
+    rc = llm_cap_begin(pl, change);
+    if (rc != LLM_OK) {
+        return rc;
+    }
+
     for (i = 0; i < change->nset; i++) {
-        rc = llm_target_set(pl, &change->set[i]);
+        rc = llm_target_set(pl, &change->set[i], &t);
         if (rc != LLM_OK) {
             return rc;
         }
     }
+
+    llm_cap_given(pl, change);
 
     return LLM_OK;
 }
@@ -485,6 +491,15 @@ llm_plan_member(llm_planner_t *pl)
         }
     }
 
+    if (pl->cap.asks != NULL
+        && (i == pl->n || pl->targets[i].there.n == 0))
+    {
+        rc = llm_cap_member(pl, &name);
+        if (rc != LLM_AGAIN) {
+            return rc;
+        }
+    }
+
     type = llm_json_skip(&pl->json, &raw);
 
     if (type == LLM_JSON_ERROR) {
@@ -579,7 +594,9 @@ llm_plan_insert(llm_planner_t *pl, unsigned streams)
     for (i = 0; i < pl->n; i++) {
         t = &pl->targets[i];
 
-        if (t->seen || (!streams && t->absent.at < pl->usage_n)) {
+        if (t->seen || (t->cap && pl->cap.said)
+            || (!streams && t->absent.at < pl->usage_n))
+        {
             t->absent.n = 0;
         }
 
@@ -662,6 +679,7 @@ llm_plan_make(llm_planner_t *pl, size_t n, const llm_request_change_t *change)
     }
 
     streams = llm_plan_streams(pl);
+    llm_cap_end(pl);
 
     rc = llm_plan_insert(pl, streams);
     if (rc != LLM_OK) {
@@ -685,11 +703,13 @@ llm_request_plan(llm_plan_t *plan, const llm_u8 *body, size_t n,
     memset(plan, 0, sizeof(llm_plan_t));
     plan->alloc = *a;
 
-    if (change->nset > SIZE_MAX / sizeof(llm_target_t) - LLM_TARGET_N) {
+    /* one more is that of the limit of output */
+
+    if (change->nset > SIZE_MAX / sizeof(llm_target_t) - LLM_TARGET_N - 1) {
         return LLM_NOMEM;
     }
 
-    size = (LLM_TARGET_N + change->nset) * sizeof(llm_target_t);
+    size = (LLM_TARGET_N + 1 + change->nset) * sizeof(llm_target_t);
 
     memset(&pl, 0, sizeof(llm_planner_t));
     pl.plan = plan;
@@ -711,51 +731,6 @@ llm_request_plan(llm_plan_t *plan, const llm_u8 *body, size_t n,
     if (rc != LLM_OK) {
         llm_plan_free(plan);
     }
-
-    return rc;
-}
-
-
-llm_rc_t
-llm_request_prompt(llm_block_t *b, const llm_alloc_t *a,
-    const llm_u8 *prompt, size_t n)
-{
-    size_t           was;
-    llm_rc_t         rc;
-    llm_block_t      good;
-    llm_block_out_t  bo;
-
-    was = b->n;
-    memset(&good, 0, sizeof(llm_block_t));
-
-    if (llm_utf8_check(prompt, n) & LLM_UTF8_INVALID) {
-        rc = llm_utf8_repair(&good, a, prompt, n);
-        if (rc != LLM_OK) {
-            goto done;
-        }
-
-        prompt = good.p;
-        n = good.n;
-    }
-
-    rc = llm_block_out_open(&bo, b, a);
-    if (rc != LLM_OK) {
-        goto done;
-    }
-
-    llm_out_lit(&bo.out, "{\"messages\":[{\"role\":\"user\",\"content\":\"");
-    llm_write_escaped(&bo.out, prompt, n);
-    llm_out_lit(&bo.out, "\"}]}");
-
-    rc = llm_block_out_close(&bo);
-
-done:
-
-    if (rc != LLM_OK) {
-        b->n = was;
-    }
-
-    llm_block_free(&good, a);
 
     return rc;
 }

@@ -229,6 +229,47 @@ llm_utf8_count(const llm_u8 *p, size_t n)
 
 
 size_t
+llm_utf8_label(llm_u8 *dst, size_t size, const llm_u8 *p, size_t n)
+{
+    int            len;
+    llm_u8        *start;
+    const llm_u8  *end;
+
+    if (n == 0) {
+        return 0;
+    }
+
+    start = dst;
+    end = p + n;
+
+    while (p < end && size != 0) {
+
+        len = *p < 0x80 ? 1 : llm_utf8_step(p, end);
+
+        if (len < 0 || *p < 0x20 || *p == 0x7f
+            || (p[0] == 0xc2 && p[1] < 0xa0))
+        {
+            *dst++ = '?';
+            size--;
+            p += len < 0 ? -len : len;
+            continue;
+        }
+
+        if ((size_t) len > size) {
+            break;
+        }
+
+        memcpy(dst, p, (size_t) len);
+        dst += len;
+        size -= (size_t) len;
+        p += len;
+    }
+
+    return (size_t) (dst - start);
+}
+
+
+size_t
 llm_utf8_put(llm_u8 *dst, uint32_t cp)
 {
     if (cp < 0x80) {

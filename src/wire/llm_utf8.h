@@ -28,6 +28,13 @@ llm_rc_t llm_utf8_repair(llm_block_t *b, const llm_alloc_t *a,
 /* Number of code points of well-formed UTF-8. */
 size_t llm_utf8_count(const llm_u8 *p, size_t n);
 
+/*
+ * A name for people out of hostile bytes: what is ill-formed and control
+ * characters become "?", and no character is cut.  At most size bytes go to
+ * dst; returns how many.
+ */
+size_t llm_utf8_label(llm_u8 *dst, size_t size, const llm_u8 *p, size_t n);
+
 /* Writes a code point (<= 0x10ffff, no surrogate), returns 1..4. */
 size_t llm_utf8_put(llm_u8 *dst, uint32_t cp);
 

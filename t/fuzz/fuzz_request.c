@@ -316,16 +316,26 @@ static void
 fuzz_prompt(const fuzz_body_t *in, fuzz_heap_t *heap, const llm_alloc_t *a)
 {
     llm_rc_t       rc;
+    llm_slice_t    system, prompt;
     llm_block_t    b;
     llm_request_t  r;
 
     memset(&b, 0, sizeof(b));
 
-    rc = llm_request_prompt(&b, a, in->p, in->n);
+    system.p = in->p;
+    system.n = in->n / 3;
+    system.escaped = 0;
+
+    prompt.p = in->p + system.n;
+    prompt.n = in->n - system.n;
+    prompt.escaped = 0;
+
+    rc = llm_request_prompt(&b, a, &system, &prompt);
 
     if (rc == LLM_OK) {
         must(llm_request_read(&r, b.p, b.n, 3, &llm_dialect_openai) == LLM_OK);
         must(r.needed && r.stream == -1 && r.model.p == NULL);
+        must(r.asked.messages == 1 + (system.n != 0));
 
     } else {
         must(rc == LLM_NOMEM && b.n == 0);

@@ -466,7 +466,7 @@ sub _end_all {
 
     if ($nginx && $nginx->alive) {
         $nginx->signal('QUIT');
-        $nginx->wait_exit($self->QUIT_LIMIT);
+        $nginx->wait_exit(5);
     }
 
     $_->stop for @{ $self->{upstreams} };

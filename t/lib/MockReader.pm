@@ -232,6 +232,9 @@ sub _responses {
             name => $e->{item}{name}, args => '' }
             if $e->{item}{type} eq 'function_call';
 
+    } elsif ($what eq 'content_part.added') {
+        $item->{said} = '';
+
     } elsif ($what =~ /\.delta\z/) {
         die "no item $i\n" if !$r->{open}{$i};
         $item->{said} .= $e->{delta};

@@ -10,6 +10,7 @@ typedef struct {
     table_leaves_t   leaves;
     int              lost;
     int              refused;
+    int              kept;      /* for the module to do */
 } table_body_t;
 
 
@@ -58,6 +59,7 @@ tables_translate(table_body_t *to, const llm_dialect_t *from,
     w.max_depth = 64;
     w.quirks = provider->quirks;
     w.stream = 1;
+    w.take_stops = 1;
     w.model = llm_slice("the-model");
 
     rc = llm_chat_translate(&w, &chat, from, provider->dialect,
@@ -72,6 +74,7 @@ tables_translate(table_body_t *to, const llm_dialect_t *from,
 
     to->lost = w.lost.n != 0;
     to->refused = w.refused.n != 0;
+    to->kept = w.stops.n != 0;
 
     llm_chat_free(&chat);
     llm_chat_writer_free(&w);
@@ -139,6 +142,11 @@ tables_request_cell(const table_probe_t *probe, const llm_provider_t *to)
 
     if (said.refused) {
         printf(" **400** |");
+        return;
+    }
+
+    if (said.kept) {
+        printf(" kept here |");
         return;
     }
 

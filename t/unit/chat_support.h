@@ -19,6 +19,8 @@ typedef struct {
     size_t                    nset;
     unsigned                  max_depth;
     size_t                    fail_at;      /* this allocation fails */
+    int64_t                   cap;
+    unsigned                  take_stops;
 } chat_how_t;
 
 typedef struct {
@@ -28,6 +30,7 @@ typedef struct {
     size_t       n;
     char        *lost;          /* "" for none */
     char        *refused;
+    char        *stops;         /* given back, decoded, a line each */
     size_t       calls;         /* for memory */
     size_t       peak;          /* bytes */
     size_t       spliced;       /* bytes that were referred to */
@@ -76,6 +79,34 @@ chat_flat(chat_result_t *r, const llm_rope_t *rope)
 }
 
 
+static inline char *
+chat_stops(const llm_chat_writer_t *w)
+{
+    char               *s;
+    size_t              i, n, at;
+    const llm_slice_t  *stop;
+
+    stop = (const llm_slice_t *) (const void *) w->stops.p;
+    n = 1;
+
+    for (i = 0; i < w->stops.n / sizeof(llm_slice_t); i++) {
+        n += stop[i].n + 1;
+    }
+
+    s = malloc(n);
+    assert_non_null(s);
+
+    for (i = 0, at = 0; i < w->stops.n / sizeof(llm_slice_t); i++) {
+        at += llm_json_unescape((llm_u8 *) s + at, stop[i].p, stop[i].n);
+        s[at++] = '\n';
+    }
+
+    s[at] = '\0';
+
+    return s;
+}
+
+
 static inline void
 chat_translate(chat_result_t *r, const llm_dialect_t *from,
     const llm_dialect_t *to, const char *in, size_t n, const chat_how_t *how)
@@ -99,6 +130,8 @@ chat_translate(chat_result_t *r, const llm_dialect_t *from,
     w.usage = how->usage;
     w.set = how->set;
     w.nset = how->nset;
+    w.cap = how->cap;
+    w.take_stops = how->take_stops;
 
     if (how->model != NULL) {
         w.model.p = (const llm_u8 *) how->model;
@@ -108,6 +141,7 @@ chat_translate(chat_result_t *r, const llm_dialect_t *from,
     r->rc = llm_chat_translate(&w, &c, from, to, body, n);
     r->lost = chat_strdup(w.lost.p, w.lost.n);
     r->refused = chat_strdup(w.refused.p, w.refused.n);
+    r->stops = chat_stops(&w);
 
     if (r->rc == LLM_OK) {
         chat_flat(r, &w.rope);
@@ -135,6 +169,7 @@ chat_done(chat_result_t *r)
     free(r->body);
     free(r->lost);
     free(r->refused);
+    free(r->stops);
 }
 
 

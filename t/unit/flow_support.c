@@ -60,6 +60,7 @@ flow_conf(llm_flow_conf_t *conf, const flow_case_t *c)
     conf->client = c->client != NULL ? c->client : &llm_dialect_openai;
     conf->framing = c->framing != 0 ? c->framing : conf->upstream->framing;
     conf->array_out = c->array_out;
+    conf->pad = c->pad;
     conf->answer_in = c->answer_in;
     conf->answer_out = c->answer_out;
     conf->hide_usage = c->hide_usage;
@@ -70,6 +71,33 @@ flow_conf(llm_flow_conf_t *conf, const flow_case_t *c)
                                               : FLOW_PLENTY;
     conf->max_depth = c->max_depth;
     conf->now = FLOW_NOW;
+    conf->stages = c->stages;
+    conf->nstages = c->nstages;
+    conf->choices = c->choices;
+    conf->input = -1;
+}
+
+
+/* The time passes. */
+static llm_rc_t
+flow_until(llm_flow_t *f, int64_t now)
+{
+    int64_t   due;
+    llm_rc_t  rc;
+
+    rc = LLM_OK;
+
+    while (rc == LLM_OK) {
+        due = llm_flow_due(f);
+
+        if (due == -1 || due > now) {
+            break;
+        }
+
+        rc = llm_flow_tick(f, due);
+    }
+
+    return rc;
 }
 
 
@@ -77,9 +105,10 @@ flow_conf(llm_flow_conf_t *conf, const flow_case_t *c)
  * afterwards. */
 static llm_rc_t
 flow_feed(llm_flow_t *f, const llm_u8 *p, size_t n, const size_t *cuts,
-    size_t k, unsigned forget)
+    size_t k, const flow_case_t *c)
 {
     size_t    i, from, to;
+    int64_t   now;
     llm_u8   *copy;
     llm_rc_t  rc;
 
@@ -92,12 +121,19 @@ flow_feed(llm_flow_t *f, const llm_u8 *p, size_t n, const size_t *cuts,
             continue;
         }
 
-        if (forget) {
+        now = c->pace != 0 ? c->pace * (int64_t) i : (int64_t) from;
+
+        rc = flow_until(f, now);
+        if (rc != LLM_OK) {
+            return rc;
+        }
+
+        if (c->forget) {
             memset(&f->decoder.repeat, 0, sizeof(f->decoder.repeat));
         }
 
         copy = unit_copy(p + from, to - from);
-        rc = llm_flow_feed(f, copy, to - from, (int64_t) from);
+        rc = llm_flow_feed(f, copy, to - from, now);
         free(copy);
 
         if (rc != LLM_OK) {
@@ -194,7 +230,7 @@ flow_run(flow_result_t *r, const flow_case_t *c, const void *p, size_t n,
     r->rc = llm_flow_init(&f, &conf, &o.out);
 
     if (r->rc == LLM_OK) {
-        r->rc = flow_feed(&f, p, n, cuts, k, c->forget);
+        r->rc = flow_feed(&f, p, n, cuts, k, c);
     }
 
     if (r->rc == LLM_OK) {

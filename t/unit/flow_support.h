@@ -33,6 +33,12 @@ typedef struct {
     const llm_dialect_t  *upstream;     /* NULL: openai */
     llm_framing_t         framing;      /* 0: the upstream's own */
     unsigned              array_out;
+    const llm_pad_conf_t *pad;
+    const llm_stage_conf_t  *stages;    /* woken when they are due */
+    unsigned              nstages;
+    unsigned              choices;
+    int64_t               pace;         /* ms between pieces, 0: one for each
+                                           byte */
 } flow_case_t;
 
 /* Runs to the first LLM_DONE or LLM_FAILED, else to the end; after a failure

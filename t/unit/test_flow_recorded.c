@@ -295,6 +295,7 @@ test_contents(void **state)
 
         if (access(path, R_OK) != 0) {
             printf("# skipped: no %s\n", file);
+            free(path);
             skip();
         }
 

@@ -219,6 +219,66 @@ test_words(void **state)
 }
 
 
+/* What passes is added up beside, however many streams share it. */
+static void
+test_live(void **state)
+{
+    llm_event_t    ev;
+    llm_hist_t     size, itl;
+    llm_counts_t   counts, none;
+    llm_measure_t  a, b;
+
+    (void) state;
+
+    memset(&counts, 0, sizeof(counts));
+    memset(&size, 0, sizeof(size));
+    memset(&itl, 0, sizeof(itl));
+
+    llm_measure_init(&a);
+    llm_measure_init(&b);
+    a.live = &counts;
+    b.live = &counts;
+
+    ev = event(LLM_EV_TEXT, "abc");
+    llm_measure(&a, &ev, 1000);
+    llm_measure(&b, &ev, 1005);
+
+    ev = event(LLM_EV_REASONING, "\\ud83d\\ude00");
+    llm_measure(&a, &ev, 1012);
+
+    ev = event(LLM_EV_TOOL_CALL, "{}");
+    llm_measure(&b, &ev, 1005);
+
+    ev = event(LLM_EV_FINISH, "stop");
+    llm_measure(&a, &ev, 2000);
+
+    llm_hist_add(&size, LLM_HIST_CHUNK_SIZE, 3);
+    llm_hist_add(&size, LLM_HIST_CHUNK_SIZE, 3);
+    llm_hist_add(&size, LLM_HIST_CHUNK_SIZE, 1);
+    llm_hist_add(&size, LLM_HIST_CHUNK_SIZE, 0);
+    llm_hist_add(&itl, LLM_HIST_ITL, 12);
+    llm_hist_add(&itl, LLM_HIST_ITL, 0);
+
+    assert_int_equal(counts.n[LLM_COUNT_CHUNKS], 4);
+    assert_int_equal(counts.n[LLM_COUNT_CHARS], 7);
+    assert_int_equal(a.chunks + b.chunks, 4);
+    assert_int_equal(a.chars + b.chars, 7);
+    assert_memory_equal(&counts.hist[LLM_HIST_CHUNK_SIZE], &size,
+                        sizeof(size));
+    assert_memory_equal(&counts.hist[LLM_HIST_ITL], &itl, sizeof(itl));
+
+    /* and nothing else */
+
+    counts.n[LLM_COUNT_CHUNKS] = 0;
+    counts.n[LLM_COUNT_CHARS] = 0;
+    memset(&counts.hist[LLM_HIST_CHUNK_SIZE], 0, sizeof(size));
+    memset(&counts.hist[LLM_HIST_ITL], 0, sizeof(itl));
+
+    memset(&none, 0, sizeof(none));
+    assert_memory_equal(&counts, &none, sizeof(counts));
+}
+
+
 int
 main(void)
 {
@@ -226,7 +286,8 @@ main(void)
         cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_usage),
-        cmocka_unit_test(test_words)
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_live)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

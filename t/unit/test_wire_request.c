@@ -318,14 +318,19 @@ check_prompt(const char *in, size_t n, const char *want)
     llm_u8        *prompt;
     llm_alloc_t    a;
     llm_block_t    b;
+    llm_slice_t    text;
     unit_alloc_t   heap;
     llm_request_t  r;
 
     a = unit_alloc(&heap);
     memset(&b, 0, sizeof(b));
     prompt = unit_copy(in, n);
+    text.p = prompt;
+    text.n = n;
+    text.escaped = 0;
 
-    assert_int_equal(llm_request_prompt(&b, &a, prompt, n), LLM_OK);
+    assert_int_equal(llm_request_prompt(&b, &a, &llm_slice_null, &text),
+                     LLM_OK);
     assert_int_equal(b.n, strlen(want));
     assert_memory_equal(b.p, want, b.n);
 
@@ -370,6 +375,52 @@ test_prompt(void **state)
 }
 
 
+static void
+test_prompt_system(void **state)
+{
+    size_t         i;
+    llm_alloc_t    a;
+    llm_block_t    b;
+    llm_slice_t    system, prompt;
+    unit_alloc_t   heap;
+
+    static const struct {
+        const char  *system;
+        const char  *want;      /* inside of the string */
+    } cases[] = {
+        { "Be brief.", "Be brief." },
+        { "a\n\"b\"\\", "a\\n\\\"b\\\"\\\\" },
+        { "\"}],\"model\":\"x", "\\\"}],\\\"model\\\":\\\"x" },
+        { "a\xff\xc3", "a\xef\xbf\xbd\xef\xbf\xbd" },
+        { "\xe2\x80\xa8", "\\u2028" }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char  want[200];
+
+        a = unit_alloc(&heap);
+        memset(&b, 0, sizeof(b));
+        system = chars(cases[i].system);
+        prompt = chars("hi");
+
+        assert_int_equal(llm_request_prompt(&b, &a, &system, &prompt),
+                         LLM_OK);
+
+        snprintf(want, sizeof(want), "{\"messages\":[{\"role\":\"system\","
+                 "\"content\":\"%s\"},{\"role\":\"user\",\"content\":"
+                 "\"hi\"}]}", cases[i].want);
+
+        assert_int_equal(b.n, strlen(want));
+        assert_memory_equal(b.p, want, b.n);
+
+        llm_block_free(&b, &a);
+        assert_int_equal(heap.live, 0);
+    }
+}
+
+
 /* It is appended; when memory is short the block holds what it held. */
 static size_t
 check_prompt_nomem(const char *prompt, size_t n, const char *before,
@@ -379,6 +430,7 @@ check_prompt_nomem(const char *prompt, size_t n, const char *before,
     llm_rc_t      rc;
     llm_alloc_t   a;
     llm_block_t   b;
+    llm_slice_t   text;
     unit_alloc_t  heap;
 
     for (k = 0; ; k++) {
@@ -390,7 +442,11 @@ check_prompt_nomem(const char *prompt, size_t n, const char *before,
         had = heap.calls;
         heap.fail_at = had + 1 + k;
 
-        rc = llm_request_prompt(&b, &a, (const llm_u8 *) prompt, n);
+        text.p = (const llm_u8 *) prompt;
+        text.n = n;
+        text.escaped = 0;
+
+        rc = llm_request_prompt(&b, &a, &text, &text);
 
         if (rc == LLM_OK) {
             break;
@@ -451,6 +507,7 @@ main(void)
         cmocka_unit_test(test_read_utf8),
         cmocka_unit_test(test_read_depth),
         cmocka_unit_test(test_prompt),
+        cmocka_unit_test(test_prompt_system),
         cmocka_unit_test(test_prompt_nomem)
     };
 

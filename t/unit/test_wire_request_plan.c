@@ -258,6 +258,53 @@ test_plan_usage_no_stream(void **state)
 }
 
 
+/* A request that is to be no stream, whoever wrote it for one. */
+static void
+test_plan_no_options(void **state)
+{
+    size_t                i;
+    llm_request_set_t     set;
+    llm_request_change_t  change;
+
+    static const struct {
+        const char  *in;
+        const char  *want;
+    } cases[] = {
+        { "{}", "{\"stream\":false}" },
+        { "{\"stream\":true,\"stream_options\":{\"include_usage\":true},"
+          "\"a\":1}",
+          "{\"stream\":false,\"stream_options\":null,\"a\":1}" },
+        { "{\"stream_options\": {} ,\"stream\":true,"
+          "\"stream_options\":{\"b\":[1]}}",
+          "{\"stream_options\": null ,\"stream\":false,"
+          "\"stream_options\":null}" },
+        { "{\"stream_options\":null,\"stream\":false}", NULL }
+    };
+
+    (void) state;
+
+    memset(&change, 0, sizeof(change));
+    change.no_options = 1;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        check_change(cases[i].in, &change, cases[i].want);
+    }
+
+    /* but what is configured is meant */
+
+    memset(&set, 0, sizeof(set));
+    set.name = chars("stream_options");
+    set.value = chars("{\"x\":1}");
+    change.set = &set;
+    change.nset = 1;
+
+    check_change("{\"stream\":false,\"stream_options\":{}}", &change,
+                 "{\"stream\":false,\"stream_options\":{\"x\":1}}");
+    check_change("{\"stream\":false}", &change,
+                 "{\"stream_options\":{\"x\":1},\"stream\":false}");
+}
+
+
 static void
 check_set(const char *in, const char *model, int stream, unsigned usage,
     const llm_request_set_t *set, size_t nset, const char *want)
@@ -622,12 +669,14 @@ test_plan_nomem(void **state)
     for (i = 0; i < sizeof(model); i++) {
         change.model.n = i;
         change.usage = i & 1;
+        change.no_options = (i & 2) != 0;
 
         /* the targets, the text, the edits and their growth */
 
         assert_true(check_nomem("{}", &change) >= 3);
         assert_true(check_nomem(many, &change) >= 6);
-        assert_true(check_nomem(usage, &change) >= 3 + change.usage);
+        assert_true(check_nomem(usage, &change)
+                    >= (change.usage && !change.no_options ? 4u : 3u));
     }
 
     free(many);
@@ -644,6 +693,7 @@ main(void)
         cmocka_unit_test(test_plan_usage),
         cmocka_unit_test(test_plan_usage_duplicates),
         cmocka_unit_test(test_plan_usage_no_stream),
+        cmocka_unit_test(test_plan_no_options),
         cmocka_unit_test(test_plan_set),
         cmocka_unit_test(test_plan_set_if_absent),
         cmocka_unit_test(test_plan_set_wins),

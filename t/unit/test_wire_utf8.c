@@ -376,6 +376,62 @@ test_no_memory(void **state)
 }
 
 
+/* Labels: always well-formed, never a control character, never longer than
+ * asked for, and a label of a label is the same. */
+static void
+test_label(void **state)
+{
+    size_t  i, n, m, size, len;
+    llm_u8  p[40], out[64], again[64];
+
+    static const struct {
+        const char  *in;
+        size_t       size;
+        const char  *out;
+    } labels[] = {
+        { "", 8, "" },
+        { "gpt-4", 8, "gpt-4" },
+        { "gpt-4", 3, "gpt" },
+        { "a\nb\x7f\x1f", 8, "a?b??" },
+        { "\xc3\xa9\xc3\xa9", 3, "\xc3\xa9" },
+        { "\xff" "a\xc3", 8, "?a?" },
+        { "\xe2\x82" "b", 8, "?b" },
+        { "\xc2\x85" "c\xc2\xa0", 8, "?c\xc2\xa0" },
+        { "\xf0\x9f\x98\x80", 3, "" },
+        { "\xf0\x9f\x98\x80", 4, "\xf0\x9f\x98\x80" }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(labels) / sizeof(labels[0]); i++) {
+        n = llm_utf8_label(out, labels[i].size, (const llm_u8 *) labels[i].in,
+                           strlen(labels[i].in));
+        assert_int_equal(n, strlen(labels[i].out));
+        assert_memory_equal(out, labels[i].out, n);
+    }
+
+    for (i = 0; i < 20000; i++) {
+        len = unit_random(sizeof(p) - 1);
+        size = unit_random(sizeof(p));
+
+        for (n = 0; n < len; n++) {
+            p[n] = borders[unit_random(N_BORDERS - 1)];
+        }
+
+        memset(out, 0xee, sizeof(out));
+        n = llm_utf8_label(out, size, p, len);
+
+        assert_true(n <= size && n <= len);
+        assert_int_equal(out[n], 0xee);
+        assert_int_equal(llm_utf8_check(out, n) & LLM_UTF8_INVALID, 0);
+
+        m = llm_utf8_label(again, sizeof(again), out, n);
+        assert_int_equal(m, n);
+        assert_memory_equal(again, out, n);
+    }
+}
+
+
 int
 main(void)
 {
@@ -386,6 +442,7 @@ main(void)
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_put),
         cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_label),
         cmocka_unit_test(test_no_memory)
     };
 

@@ -74,7 +74,10 @@ sub system_calls {
     }) or die "strace did not end\n";
 
     for my $line (split /\n/, $text) {
-        if ($line =~ /^\d+\s+accept4?\(.*= \d+\z/) {
+        # with threads a call may be told in two lines
+        if ($line =~ /^\d+\s+(?:<\.\.\.\s)?accept4?(?:\(|\sresumed).*
+            =\s\d+\z/x)
+        {
             push @counts, 0;
 
         } elsif (@counts && $line =~ /^\d+\s+\w+\(/) {

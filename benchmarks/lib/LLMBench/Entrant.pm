@@ -135,7 +135,7 @@ sub _variant {
 
     for my $item (@keys) {
         my ($key, $value) = $item =~ /^(prefix|dialect|listen|http|mock|stamps
-            |base|header)=(.*)\z/x or die "$where: unknown: $item\n";
+            |base|held|header)=(.*)\z/x or die "$where: unknown: $item\n";
 
         if ($key eq 'header') {
             push @{ $variant{headers} }, $value;
@@ -151,7 +151,8 @@ sub _variant {
 
 # What a client can ask of this entrant: one or more of { entrant, name
 # ("features:replace"), label, dialect, prefix, scheme, http (1.1 or 2), mock
-# (options), stamps (0: its text is not what the mock said), base (the variant
+# (options), stamps (0: its text is not what the mock said), held (1: held.log
+# says what its stages held), base (the variant
 # that its CPU is compared with; undef: plain), headers }.
 
 sub variants {
@@ -175,7 +176,7 @@ sub variants {
         http => $_->{http} // '1.1',
         mock => $_->{mock} // '',
         stamps => $_->{stamps} // $key->{stamps} // 1,
-        base => $_->{base} // $key->{base},
+        base => $_->{base} // $key->{base}, held => $_->{held} // 0,
         headers => $_->{headers} || [],
     } } @rows;
 }
@@ -441,6 +442,17 @@ sub _words {
 
     return join '', map { slurp("$self->{dir}/$_") }
         qw(stdout stderr error.log);
+}
+
+
+# what a variant's log says of each request so far: the bytes of text that its
+# stages held back, at most ("held.log", lines of a path and a number)
+
+sub held {
+    my ($self, $variant) = @_;
+    my $log = $self->{dir} ? slurp("$self->{dir}/held.log") : '';
+
+    return $log =~ m{^\Q$variant->{prefix}\E/\S* (\d+)$}mg;
 }
 
 

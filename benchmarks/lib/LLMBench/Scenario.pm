@@ -1,6 +1,6 @@
 package LLMBench::Scenario;
 
-# The scenarios S1 to S12 as data: who takes part, which loads, how long and
+# The scenarios S1 to S13 as data: who takes part, which loads, how long and
 # how often, for each of the levels quick, bench and full.  It owns the
 # arithmetic of a load (how many events are due until when) and nothing that
 # runs.
@@ -17,6 +17,7 @@ package LLMBench::Scenario;
 #   recover   descriptors and memory of the entrant are looked at afterwards
 #   failing   requests are meant to fail
 #   soak      memory is sampled while it runs
+#   held      the entrant's log says what its stages held back
 #   demanding left out if it is too much for mock and client without a proxy
 #   fill      time that is left in the end goes to more rounds of it
 #   unpaced   how long it takes is the entrant's matter: `seconds` is a guess
@@ -66,6 +67,7 @@ sub scenarios {
         _latency(\%at), _rate(\%at), _quiet(\%at, $descriptors),
         _bursts(\%at), _fragments(\%at), _features(\%at), _pairs(\%at),
         _faults(\%at), _defaults(\%at), _soak(\%at), _front(\%at),
+        _held_back(\%at),
     );
 
     return grep { @{ $_->{cells} } } @all;
@@ -242,6 +244,23 @@ sub _defaults {
         cells => $at->{quick} ? [] : [
             { _wave(20, itl => 20, seconds => 2.5),
                 rounds => $at->{full} ? 10 : 2 },
+        ] };
+}
+
+
+# Stages that hold text back: how much, and for how long.  A stamp is one word
+# without a space: the worst that a word can be.
+
+sub _held_back {
+    my ($at) = @_;
+
+    return { id => 'S13', title => 'what stages hold back',
+        entrants => [ 'direct', 'features' ], cells => $at->{quick} ? [] : [
+            { _wave(40, itl => 20, seconds => 2),
+                name => '40 streams, 20 ms between events',
+                rounds => $at->{full} ? 10 : 2, held => 1,
+                variants => qr/\Afeatures:(?:plain|simple|stop|redact
+                    |padding|controls|coalesce-.*)\z/x },
         ] };
 }
 

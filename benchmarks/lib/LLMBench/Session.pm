@@ -138,7 +138,8 @@ sub fill {
 sub stop {
     my ($self) = @_;
 
-    $_->stop for values %{ $self->{running} };
+    # one that did not start is there, and is nothing
+    $_->stop for grep { defined } values %{ $self->{running} };
     $self->{running} = {};
 
     return;

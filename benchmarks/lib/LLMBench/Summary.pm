@@ -7,10 +7,16 @@ package LLMBench::Summary;
 use strict;
 use warnings;
 
+use List::Util qw(max);
+
 use LLMBench::Stats qw(median interval paired merge percentile);
 
 # of the bootstrap: any number, but the same in every run
 use constant SEED => 20_000;
+
+# S13: the upper edges of the delays' histogram, in microseconds
+my @EDGES = (100, 1_000, 10_000, 25_000, 50_000, 75_000, 100_000, 150_000,
+    250_000);
 
 # S3: the bounds of the event delay's p99, in ms
 my @BOUNDS = (1, 5, 10, 50);
@@ -207,7 +213,9 @@ sub _row {
         void => @$records - @valid,
         offered_eps => $records->[0]{offered_eps},
         delay => [ map { percentile($delays, $_) } 50, 99, 99.9 ],
-        faults => _faults(@$records),
+        held_bytes => scalar max(grep { defined }
+            map { $_->{held_bytes} } @$records),
+        shares => _shares($delays), faults => _faults(@$records),
         kept_up => scalar _kept_up(@valid),
         recovery => scalar((map { $_->{recovery} // () } @$records)[-1]),
         growth => scalar median(map { _growth($_->{memory_kb}) } @valid),
@@ -228,6 +236,30 @@ sub _row {
 
     return \%row;
 }
+
+
+# [[upper edge in us, share of the delays up to it and above the edge before],
+# ...]; the last edge is undef
+
+sub _shares {
+    my ($delays) = @_;
+    my ($total, @shares) = (0);
+
+    for my $bucket (@$delays) {
+        my ($us, $count) = @$bucket;
+        my $i = 0;
+
+        $i++ while $i < @EDGES && $us > $EDGES[$i];
+        $shares[$i] += $count;
+        $total += $count;
+    }
+
+    return $total ? [ map { [ $EDGES[$_], ($shares[$_] // 0) / $total ] }
+        0 .. @EDGES ] : [];
+}
+
+
+sub edges { return @EDGES }
 
 
 # Which part of the load an entrant carried that mostly did not keep up.

@@ -7,6 +7,7 @@ package LLMBench::Table;
 use strict;
 use warnings;
 
+use LLMBench::Summary ();
 use LLMBench::Void;
 
 # so many void windows are listed one by one
@@ -165,7 +166,29 @@ sub _block {
                 @COLUMNS;
     }
 
-    return $text . _same_rewrite($rows) . _left($rows);
+    return $text . _same_rewrite($rows) . _left($rows) . _held($rows);
+}
+
+
+# Of stages: the text that they held, and how late each token was.
+
+sub _held {
+    my ($rows) = @_;
+    my @rows = grep { defined $_->{held_bytes} } @$rows or return '';
+    my ($width) = sort { $b <=> $a } map { length $_->{entrant} } @rows;
+    my @titles = (map({ '<=' . ($_ < 1000 ? "0.$_" =~ s/0+\z//r
+        : $_ / 1000) } LLMBench::Summary::edges()), 'more');
+    my $text = sprintf "  held back, and %% of the tokens by delay in ms\n"
+        . "  %-*s %10s%s\n", $width, '', 'bytes most',
+        join '', map { sprintf ' %7s', $_ } @titles;
+
+    for my $row (@rows) {
+        $text .= sprintf "  %-*s %10d%s\n", $width, $row->{entrant},
+            $row->{held_bytes}, join '', map { sprintf ' %7s', $_->[1]
+            ? sprintf('%.1f', 100 * $_->[1]) : '' } @{ $row->{shares} };
+    }
+
+    return $text;
 }
 
 

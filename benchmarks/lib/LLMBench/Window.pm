@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 use JSON::PP ();
+use List::Util qw(max);
 
 use LLMBench::Files qw(slurp);
 use LLMBench::Rig;
@@ -37,6 +38,7 @@ sub measure {
     my ($rig, $cell, $variant, %o) = @_;
     my $entrant = $variant->{entrant};
     my $before = $cell->{recover} ? _condition($entrant) : undef;
+    my $logged = $cell->{held} ? $entrant->held($variant) : 0;
     my $file = $rig->dir . '/result.json';
     my @cmd = _command($rig, $cell, $variant, $file, %o);
 
@@ -61,6 +63,7 @@ sub measure {
         if $record{result} && !$cell->{unpaced};
     $record{memory_kb} = $samples if @$samples;
     $record{recovery} = _recovery($rig, $entrant, $before) if $before;
+    $record{held_bytes} = _held($cell, $variant, $logged) if $cell->{held};
 
     return \%record;
 }
@@ -186,6 +189,21 @@ sub _result {
     $text =~ s/\s*\n\s*/ /g;
 
     return (result => $result, json => $text =~ s/\s+\z//r);
+}
+
+
+# the most bytes that stages held back; undef of an entrant without a log
+
+sub _held {
+    my ($cell, $variant, $logged) = @_;
+    my $entrant = $variant->{entrant};
+
+    return if !$variant->{held};
+
+    # a line is written when the client has everything
+    wait_for(sub { $entrant->held($variant) >= $logged + $cell->{streams} });
+
+    return max($entrant->held($variant));
 }
 
 

@@ -566,6 +566,15 @@ llm_anthropic_decode(llm_decoder_t *d, llm_frame_t *frame)
 }
 
 
+static const llm_ask_t  llm_anthropic_asks[] = {
+    { NULL, "max_tokens", LLM_ASK_OUTPUT|LLM_ASK_SAYS, 0, NULL },
+    { "thinking", "budget_tokens", LLM_ASK_BUDGET, LLM_ANTHROPIC_MIN_BUDGET,
+      "{\"type\":\"disabled\"}" },
+    { NULL, "messages", LLM_ASK_MESSAGES, 0, NULL },
+    { NULL, NULL, 0, 0, NULL }
+};
+
+
 const llm_dialect_t  llm_dialect_anthropic = {
     .name = llm_str("anthropic"),
     .framing = LLM_FRAMING_SSE,
@@ -574,6 +583,7 @@ const llm_dialect_t  llm_dialect_anthropic = {
 
     .stream_member = llm_str("stream"),
     .needs = llm_str("messages"),
+    .asks = llm_anthropic_asks,
     .read_chat = llm_anthropic_read_chat,
     .write_chat = llm_anthropic_write_chat,
 

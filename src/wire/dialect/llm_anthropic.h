@@ -12,6 +12,9 @@
 
 
 /* names of META events that hold pieces of a message as they came */
+/* the least that can be thought, tokens */
+#define LLM_ANTHROPIC_MIN_BUDGET  1024
+
 #define LLM_ANTHROPIC_BLOCK  "content_block"
 #define LLM_ANTHROPIC_DELTA  "content_block_delta"
 #define LLM_ANTHROPIC_STOP   "stop_details"

@@ -13,57 +13,6 @@
 
 
 #define LLM_ANTHROPIC_MAX_TOKENS  4096
-#define LLM_ANTHROPIC_MIN_BUDGET  1024
-
-
-/* Whether a JSON number is above 1. */
-static int
-llm_anthropic_above_one(const llm_slice_t *number)
-{
-    int64_t        exp, more;
-    unsigned       point, first, rest, negative;
-    const llm_u8  *p, *end;
-
-    p = number->p;
-    end = p + number->n;
-    point = 0;
-    first = 0;      /* the first digit that is not 0, */
-    exp = 0;        /* its decimal exponent, */
-    rest = 0;       /* and whether there is another behind it */
-
-    if (number->n == 0 || *p == '-') {
-        return 0;
-    }
-
-    for ( /* void */ ; p < end && *p != 'e' && *p != 'E'; p++) {
-
-        if (*p == '.') {
-            point = 1;
-
-        } else if (first == 0) {
-            first = (unsigned) (*p - '0');
-            exp -= point;
-
-        } else {
-            rest |= *p != '0';
-            exp += !point;
-        }
-    }
-
-    if (end - p > 1) {
-        p++;
-        negative = *p == '-';
-        p += *p == '-' || *p == '+';
-
-        for (more = 0; p < end && more < INT32_MAX; p++) {
-            more = more * 10 + (*p - '0');
-        }
-
-        exp += negative ? -more : more;
-    }
-
-    return first != 0 && (exp > 0 || (exp == 0 && (first > 1 || rest)));
-}
 
 
 /* Whether the last turn of the assistant called a tool without a thought
@@ -103,12 +52,16 @@ typedef struct {
 
 
 static void
-llm_anthropic_enabled(llm_anthropic_thinking_t *t, const llm_chat_t *c,
-    int64_t budget)
+llm_anthropic_enabled(llm_anthropic_thinking_t *t,
+    const llm_chat_writer_t *w, const llm_chat_t *c, int64_t budget)
 {
     int64_t  max;
 
-    max = c->max_tokens.p != NULL ? llm_json_uint(&c->max_tokens) : -1;
+    max = c->max_tokens.p != NULL ? llm_json_integer(&c->max_tokens, 0) : -1;
+
+    if (w->cap != 0 && (max < 0 || max > w->cap)) {
+        max = w->cap;
+    }
 
     if (budget < LLM_ANTHROPIC_MIN_BUDGET) {
         budget = LLM_ANTHROPIC_MIN_BUDGET;
@@ -162,7 +115,7 @@ llm_anthropic_think(llm_anthropic_thinking_t *t, llm_chat_writer_t *w,
             t->on = 1;
 
         } else {
-            llm_anthropic_enabled(t, c, budget);
+            llm_anthropic_enabled(t, w, c, budget);
         }
     }
 
@@ -184,7 +137,8 @@ llm_anthropic_write_max_tokens(llm_chat_writer_t *w, const llm_chat_t *c,
 
     if (!said && budget == 0) {
         if (llm_chat_unsaid(w, "max_tokens")) {
-            llm_write_int(w->out, LLM_ANTHROPIC_MAX_TOKENS);
+            llm_write_int(w->out, w->cap != 0 ? w->cap
+                                              : LLM_ANTHROPIC_MAX_TOKENS);
         }
 
         return;
@@ -198,7 +152,8 @@ llm_anthropic_write_max_tokens(llm_chat_writer_t *w, const llm_chat_t *c,
         llm_chat_splice(w, &c->max_tokens);
 
     } else {
-        llm_write_int(w->out, budget + LLM_ANTHROPIC_MAX_TOKENS);
+        llm_write_int(w->out, w->cap != 0 ? w->cap
+                              : budget + LLM_ANTHROPIC_MAX_TOKENS);
     }
 }
 
@@ -360,7 +315,7 @@ llm_anthropic_write_stops(llm_chat_writer_t *w, const llm_chat_t *c)
         stop = &llm_chat_stops(c)[i];
 
         if (llm_anthropic_blank(stop)) {
-            llm_chat_lost(w, "stop", 1);
+            llm_chat_lost_stop(w, stop);
             continue;
         }
 
@@ -410,7 +365,7 @@ llm_anthropic_write_sampling(llm_chat_writer_t *w, const llm_chat_t *c,
 
     one = llm_slice("1");
 
-    if (c->temperature.p != NULL && llm_anthropic_above_one(&c->temperature))
+    if (c->temperature.p != NULL && llm_json_integer(&c->temperature, 1) > 1)
     {
         llm_chat_lost(w, "temperature", 0);
         llm_chat_raw(w, "temperature", &one);

@@ -511,6 +511,12 @@ llm_cohere_decode_answer(llm_decoder_t *d, llm_frame_t *answer)
 }
 
 
+static const llm_ask_t  llm_cohere_asks[] = {
+    { NULL, "max_tokens", LLM_ASK_OUTPUT|LLM_ASK_SAYS, 0, NULL },
+    { NULL, NULL, 0, 0, NULL }
+};
+
+
 const llm_dialect_t  llm_dialect_cohere = {
     .name = llm_str("cohere"),
     .framing = LLM_FRAMING_SSE,
@@ -521,6 +527,7 @@ const llm_dialect_t  llm_dialect_cohere = {
     .stream_default = 0,
     .stream_member = llm_str("stream"),
     .needs = llm_str("messages"),
+    .asks = llm_cohere_asks,
     .write_chat = llm_cohere_write_chat,
 
     .decode = llm_cohere_decode,

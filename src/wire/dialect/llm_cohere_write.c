@@ -13,7 +13,6 @@ static const struct {
     const char  *name;
     size_t       at;            /* llm_slice_t in llm_chat_t */
 } llm_cohere_numbers[] = {
-    { "max_tokens", offsetof(llm_chat_t, max_tokens) },
     { "temperature", offsetof(llm_chat_t, temperature) },
     { "p", offsetof(llm_chat_t, top_p) },
     { "k", offsetof(llm_chat_t, top_k) },
@@ -436,6 +435,7 @@ llm_cohere_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
     }
 
     llm_chat_put_flag(w, "stream", w->stream != 0);
+    llm_chat_put_limit(w, c, "max_tokens");
 
     for (i = 0;
          i < sizeof(llm_cohere_numbers) / sizeof(llm_cohere_numbers[0]);

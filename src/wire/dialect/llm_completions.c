@@ -21,6 +21,17 @@ llm_completions_decode_answer(llm_decoder_t *d, llm_frame_t *answer)
 }
 
 
+static const llm_ask_t  llm_completions_asks[] = {
+    { NULL, "max_tokens", LLM_ASK_OUTPUT|LLM_ASK_SAYS, 0, NULL },
+    { NULL, "n_predict", LLM_ASK_OUTPUT, 0, NULL },         /* llama.cpp */
+    { NULL, "n", LLM_ASK_ANSWERS, 0, NULL },
+    { NULL, "n_cmpl", LLM_ASK_ANSWERS, 0, NULL },           /* llama.cpp */
+    { NULL, "best_of", LLM_ASK_TRIES, 0, NULL },
+    { NULL, "prompt", LLM_ASK_PROMPTS, 0, NULL },
+    { NULL, NULL, 0, 0, NULL }
+};
+
+
 const llm_dialect_t  llm_dialect_completions = {
     .name = llm_str("openai-completions"),
     .framing = LLM_FRAMING_SSE,
@@ -32,6 +43,7 @@ const llm_dialect_t  llm_dialect_completions = {
     .usage_option = 1,
     .stream_member = llm_str("stream"),
     .needs = llm_str("prompt"),
+    .asks = llm_completions_asks,
     .read_chat = llm_completions_read_chat,
     .write_chat = llm_completions_write_chat,
 

@@ -174,7 +174,9 @@ llm_completions_write_chat(llm_chat_writer_t *w, const llm_chat_t *c)
 
     llm_chat_string(w, "suffix", &c->suffix);
 
-    if (c->max_tokens.p == NULL && llm_chat_unsaid(w, "max_tokens")) {
+    if (c->max_tokens.p == NULL && w->cap == 0
+        && llm_chat_unsaid(w, "max_tokens"))
+    {
         llm_out_lit(w->out, LLM_COMPLETIONS_TOKENS);
     }
 

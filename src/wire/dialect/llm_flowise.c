@@ -614,6 +614,14 @@ llm_flowise_decode(llm_decoder_t *d, llm_frame_t *frame)
 }
 
 
+/* a flow takes the limit only where its owner lets it be set */
+static const llm_ask_t  llm_flowise_asks[] = {
+    { "overrideConfig", "maxTokens", LLM_ASK_OUTPUT, 0, NULL },
+    { NULL, "history", LLM_ASK_HISTORY, 0, NULL },
+    { NULL, NULL, 0, 0, NULL }
+};
+
+
 const llm_dialect_t  llm_dialect_flowise = {
     .name = llm_str("flowise"),
     .framing = LLM_FRAMING_SSE,
@@ -623,6 +631,7 @@ const llm_dialect_t  llm_dialect_flowise = {
     .stream_default = 0,
     .stream_member = llm_str("streaming"),
     .needs = llm_str("question"),
+    .asks = llm_flowise_asks,
     .model_in_path = 1,
     .read_chat = llm_flowise_read_chat,
     .write_chat = llm_flowise_write_chat,

@@ -632,6 +632,25 @@ llm_gemini_decode_drop(llm_decoder_t *d)
 }
 
 
+/* JSON of protocol buffers: each name in two spellings, and of a number 0 is
+ * as if not said */
+#define LLM_GEMINI_MAX                                                      \
+    LLM_ASK_OUTPUT|LLM_ASK_SAYS|LLM_ASK_ZERO
+
+static const llm_ask_t  llm_gemini_asks[] = {
+    { "generationConfig", "maxOutputTokens", LLM_GEMINI_MAX, 0, NULL },
+    { "generationConfig", "max_output_tokens", LLM_GEMINI_MAX, 0, NULL },
+    { "generation_config", "maxOutputTokens", LLM_GEMINI_MAX, 0, NULL },
+    { "generation_config", "max_output_tokens", LLM_GEMINI_MAX, 0, NULL },
+    { "generationConfig", "candidateCount", LLM_ASK_ANSWERS, 0, NULL },
+    { "generationConfig", "candidate_count", LLM_ASK_ANSWERS, 0, NULL },
+    { "generation_config", "candidateCount", LLM_ASK_ANSWERS, 0, NULL },
+    { "generation_config", "candidate_count", LLM_ASK_ANSWERS, 0, NULL },
+    { NULL, "contents", LLM_ASK_MESSAGES, 0, NULL },
+    { NULL, NULL, 0, 0, NULL }
+};
+
+
 const llm_dialect_t  llm_dialect_gemini = {
     .name = llm_str("gemini"),
     .framing = LLM_FRAMING_SSE,
@@ -647,6 +666,7 @@ const llm_dialect_t  llm_dialect_gemini = {
 
     .needs = llm_str("contents"),
     .model_in_path = 1,
+    .asks = llm_gemini_asks,
     .read_chat = llm_gemini_read_chat,
     .write_chat = llm_gemini_write_chat,
 

@@ -227,6 +227,28 @@ llm_gemini_format(llm_gemini_object_t *o, const llm_chat_t *c)
 }
 
 
+/* The limit that the request does not say: in the object that there is, or in
+ * one that gives way to llm_stream_param's. */
+static void
+llm_gemini_limit(llm_gemini_object_t *o, const llm_chat_t *c)
+{
+    if (o->w->cap == 0 || c->max_tokens.p != NULL || o->given) {
+        return;
+    }
+
+    if (o->n != 0) {
+        if (llm_gemini_key(o, "maxOutputTokens")) {
+            llm_write_int(o->w->out, o->w->cap);
+        }
+
+    } else if (llm_chat_unsaid(o->w, o->name)) {
+        llm_out_lit(o->w->out, "{\"maxOutputTokens\":");
+        llm_write_int(o->w->out, o->w->cap);
+        llm_out_lit(o->w->out, "}");
+    }
+}
+
+
 static void
 llm_gemini_write_settings(llm_chat_writer_t *w, const llm_chat_t *c)
 {
@@ -255,6 +277,7 @@ llm_gemini_write_settings(llm_chat_writer_t *w, const llm_chat_t *c)
     llm_gemini_thinking(&o, c);
 
     llm_gemini_put_extras(&o, c, LLM_GEMINI_CONFIG);
+    llm_gemini_limit(&o, c);
     llm_gemini_close(&o);
 }
 

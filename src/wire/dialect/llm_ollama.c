@@ -726,6 +726,15 @@ llm_ollama_decode_answer(llm_decoder_t *d, llm_frame_t *answer)
 }
 
 
+/* -1 and -2 are no limit, and so is 0 */
+static const llm_ask_t  llm_ollama_asks[] = {
+    { "options", "num_predict", LLM_ASK_OUTPUT|LLM_ASK_SAYS|LLM_ASK_ZERO, 0,
+      NULL },
+    { NULL, "messages", LLM_ASK_MESSAGES, 0, NULL },
+    { NULL, NULL, 0, 0, NULL }
+};
+
+
 /* nothing is needed: a request without a prompt loads or unloads a model */
 #define LLM_OLLAMA_ROW                                                      \
     .framing = LLM_FRAMING_NDJSON,                                          \
@@ -734,6 +743,7 @@ llm_ollama_decode_answer(llm_decoder_t *d, llm_frame_t *answer)
     .answer_type = llm_str("application/json; charset=utf-8"),              \
     .stream_default = 1,                                                    \
     .stream_member = llm_str("stream"),                                     \
+    .asks = llm_ollama_asks,                                                \
                                                                             \
     .decode = llm_ollama_decode,                                            \
     .decode_answer = llm_ollama_decode_answer,                              \

@@ -73,11 +73,27 @@ llm_ollama_write_options(llm_chat_writer_t *w, const llm_chat_t *c)
     const llm_slice_t          *v;
     const llm_ollama_option_t  *o;
 
-    if (!llm_ollama_has_options(c) || !llm_chat_member(w, "options")) {
+    if (!llm_ollama_has_options(c)) {
+
+        if (w->cap != 0 && llm_chat_unsaid(w, "options")) {
+            llm_ollama_option(w, 0, "num_predict");
+            llm_write_int(w->out, w->cap);
+            llm_out_lit(w->out, "}");
+        }
+
+        return;
+    }
+
+    if (!llm_chat_member(w, "options")) {
         return;
     }
 
     n = 0;
+
+    if (w->cap != 0 && c->max_tokens.p == NULL) {
+        llm_ollama_option(w, n++, "num_predict");
+        llm_write_int(w->out, w->cap);
+    }
 
     for (o = llm_ollama_options; o->name != NULL; o++) {
         v = llm_chat_slice(c, o->at);

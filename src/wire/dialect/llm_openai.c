@@ -483,6 +483,20 @@ llm_openai_decode_drop(llm_decoder_t *d)
 }
 
 
+static const llm_ask_t  llm_openai_asks[] = {
+    { NULL, "max_completion_tokens", LLM_ASK_OUTPUT|LLM_ASK_SAYS, 0, NULL },
+    { NULL, "max_tokens", LLM_ASK_OUTPUT|LLM_ASK_SAYS, 0, NULL },
+    { NULL, "n_predict", LLM_ASK_OUTPUT, 0, NULL },         /* llama.cpp */
+    { "reasoning", "max_tokens", LLM_ASK_BUDGET, 1024,
+      "{\"enabled\":false}" },                              /* OpenRouter */
+    { NULL, "n", LLM_ASK_ANSWERS, 0, NULL },
+    { NULL, "n_cmpl", LLM_ASK_ANSWERS, 0, NULL },           /* llama.cpp */
+    { NULL, "best_of", LLM_ASK_TRIES, 0, NULL },            /* vLLM */
+    { NULL, "messages", LLM_ASK_MESSAGES, 0, NULL },
+    { NULL, NULL, 0, 0, NULL }
+};
+
+
 const llm_dialect_t  llm_dialect_openai = {
     .name = llm_str("openai"),
     .framing = LLM_FRAMING_SSE,
@@ -494,6 +508,7 @@ const llm_dialect_t  llm_dialect_openai = {
     .usage_option = 1,
     .stream_member = llm_str("stream"),
     .needs = llm_str("messages"),
+    .asks = llm_openai_asks,
     .read_chat = llm_openai_read_chat,
     .write_chat = llm_openai_write_chat,
 

@@ -268,9 +268,13 @@ llm_openai_write_reasoning(llm_chat_writer_t *w, const llm_chat_t *c)
 void
 llm_openai_write_sampling(llm_chat_writer_t *w, const llm_chat_t *c)
 {
-    llm_chat_raw(w, w->quirks & LLM_QUIRK_MAX_TOKENS
-                    ? "max_tokens" : "max_completion_tokens",
-                 &c->max_tokens);
+    if (w->quirks & LLM_QUIRK_MAX_TOKENS) {
+        llm_chat_put_limit(w, c, "max_tokens");
+
+    } else if (c->max_tokens.p != NULL || !llm_chat_sets(w, "max_tokens")) {
+        llm_chat_put_limit(w, c, "max_completion_tokens");
+    }
+
     llm_chat_raw(w, "temperature", &c->temperature);
     llm_chat_raw(w, "top_p", &c->top_p);
 

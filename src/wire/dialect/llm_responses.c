@@ -662,6 +662,13 @@ llm_responses_decode_drop(llm_decoder_t *d)
 }
 
 
+static const llm_ask_t  llm_responses_asks[] = {
+    { NULL, "max_output_tokens", LLM_ASK_OUTPUT|LLM_ASK_SAYS, 0, NULL },
+    { NULL, "input", LLM_ASK_MESSAGES, 0, NULL },
+    { NULL, NULL, 0, 0, NULL }
+};
+
+
 const llm_dialect_t  llm_dialect_responses = {
     .name = llm_str("openai-responses"),
     .framing = LLM_FRAMING_SSE,
@@ -676,6 +683,7 @@ const llm_dialect_t  llm_dialect_responses = {
 
     .stream_member = llm_str("stream"),
     .needs = llm_str("input"),
+    .asks = llm_responses_asks,
     .read_chat = llm_responses_read_chat,
     .write_chat = llm_responses_write_chat,
 

@@ -119,6 +119,7 @@ llm_responses_string(llm_responses_frame_t *f, llm_responses_key_t key,
 
     case LLM_RESPONSES_K_PADDING:
         f->padding = *v;
+        f->d->padded = 1;
         break;
 
     case LLM_RESPONSES_K_ERROR:

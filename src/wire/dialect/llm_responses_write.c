@@ -206,7 +206,7 @@ llm_responses_write_sampling(llm_chat_writer_t *w, const llm_chat_t *c)
 {
     const llm_extra_t  *include;
 
-    llm_chat_raw(w, "max_output_tokens", &c->max_tokens);
+    llm_chat_put_limit(w, c, "max_output_tokens");
     llm_chat_raw(w, "temperature", &c->temperature);
     llm_chat_raw(w, "top_p", &c->top_p);
     llm_chat_raw(w, "top_logprobs", &c->top_logprobs);

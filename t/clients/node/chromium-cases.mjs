@@ -39,6 +39,8 @@ let count = 0;
 //                 does is set before it is asked
 //   requests      pattern of the addresses that the page asks
 //   cut           a stream of the dialect that just stops after "a"
+//   api           where the page asks, if not where it comes from
+//   wrong         another place that it comes from, that may not ask there
 //   eventSource   it reads with EventSource, which cannot see the status of
 //                 an error and asks again by itself unless it is closed
 
@@ -91,7 +93,7 @@ async function ask(site, page, upstream, options, message = PROMPT) {
     let path = "/";
 
     if (site.page) {
-        path = `/browser/${site.page}#/${upstream}/`
+        path = `/browser/${site.page}#${site.api ?? ""}/${upstream}/`
             + encodeURIComponent(whole);
 
     } else {
@@ -179,6 +181,27 @@ async function stream(site, page, upstream) {
     assertFrames(shown.frames);
     assert.equal(await site.mock.end(id), "complete");
     await picture(site, page, upstream, "end");
+
+    if (site.wrong) {
+        await refused(site, page, upstream);
+    }
+}
+
+
+// The same page from an origin that is not allowed reads nothing: no text of
+// a stream, no status of an error.
+
+async function refused(site, page, upstream) {
+    const wrong = { ...site, nginx: site.wrong };
+
+    for (const options of ["text=echo", "fault=s429"]) {
+        await ask(wrong, page, upstream, options);
+
+        const { text, words } = await assertError(wrong, page, options);
+
+        assert.equal(text, "", `${options}: the wrong origin reads nothing`);
+        assert.doesNotMatch(words, /429/, "not even a status");
+    }
 }
 
 

@@ -33,6 +33,23 @@ export async function start() {
 }
 
 
+// the words of an error as a user finds them without scrolling, or null
+
+export async function alertOf(page) {
+    const alert = page.getByRole("alert");
+
+    if (await alert.count() !== 1 || !await alert.isVisible()) {
+        return null;
+    }
+
+    return alert.evaluate((box) => {
+        const { top, bottom } = box.getBoundingClientRect();
+
+        return top >= 0 && bottom <= innerHeight ? box.textContent : null;
+    });
+}
+
+
 // Runs in the page before its own scripts.  A frame is kept when it differs
 // from the one before.
 
@@ -151,21 +168,8 @@ export class Page {
         return this.now();
     }
 
-    // the words of the error as a user finds them without scrolling, or
-    // nothing
-
     async alert() {
-        const alert = this.page.getByRole("alert");
-
-        if (await alert.count() !== 1 || !await alert.isVisible()) {
-            return null;
-        }
-
-        return alert.evaluate((box) => {
-            const { top, bottom } = box.getBoundingClientRect();
-
-            return top >= 0 && bottom <= innerHeight ? box.textContent : null;
-        });
+        return alertOf(this.page);
     }
 
     // NAME.png, and NAME-phone.png: narrow and dark.  Returns whether
@@ -194,6 +198,7 @@ export class Page {
 
     async fake(pattern, body) {
         await this.page.route(pattern, (route) => route.fulfill({ body,
-            contentType: "text/event-stream" }), { times: 1 });
+            contentType: "text/event-stream",
+            headers: { "Access-Control-Allow-Origin": "*" } }), { times: 1 });
     }
 }

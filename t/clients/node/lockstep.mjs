@@ -47,4 +47,21 @@ export class Lockstep {
     defaults(options) {
         return this.#ask("/mock/defaults", "POST", options);
     }
+
+    // the last n requests, the newest last
+
+    requests(n) {
+        return this.#ask(`/mock/requests?last=${n}`);
+    }
+
+    // one answer that is asked for at the mock itself
+
+    async completion(options, content) {
+        const answer = await fetch(`${this.address}/v1/chat/completions`, {
+            method: "POST", headers: { "X-Mock": options },
+            body: JSON.stringify({ model: "m",
+                messages: [{ role: "user", content }] }) });
+
+        return answer.json();
+    }
 }

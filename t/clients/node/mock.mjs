@@ -46,7 +46,7 @@ export class Mock {
 
     // The body of the newest request whose options have this id.
     async bodyOf(id) {
-        const requests = await this.#json("/mock/requests?last=64");
+        const requests = await this.#json("/mock/requests?last=256");
         const found = requests.filter(({ headers }) => headers.some(
             ([name, value]) => name.toLowerCase() === "x-mock"
                 && value.split(",").includes(`id=${id}`)));

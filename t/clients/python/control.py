@@ -38,7 +38,7 @@ class Mock:
 
     def body_of(self, name: str) -> str | None:
         """The body of the newest request whose options have this id."""
-        found = [request for request in self._json("/mock/requests?last=64")
+        found = [request for request in self._json("/mock/requests?last=256")
                  if f"id={name}" in json.dumps(request["headers"])]
 
         return found[-1]["body"] if found else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 
 from lib import Call, Client, blocking, run
 
@@ -156,10 +157,12 @@ def failed(sdk, error):
 
 # The helper joins the objects of lists by their index.  Annotations of
 # providers have none, and one after the other is more than it can join.  The
-# module counts them, but not what a provider of the same dialect wrote.
+# module counts them, but not what a provider of the same dialect wrote, unless
+# controls make it write its events anew.
 def known(case, upstream, way, options):
     if (case == "stream" and upstream == "openai" and way == "helper"
-            and "citations=" in options):
+            and "citations=" in options
+            and not os.environ.get("LLM_CONTROLLED")):
         return ("chat.completions.stream() cannot join annotations of "
                 "several chunks that have no index, as providers send them",
                 lambda seen: isinstance(seen.error, RuntimeError)

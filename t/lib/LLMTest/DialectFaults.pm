@@ -362,9 +362,9 @@ sub _conf {
     my %groups = ('' => '', small => 'llm_stream_max_event_size 64k;',
         tls => 'llm_stream_ssl_name provider.test;'
             . ' llm_stream_ssl_trusted_certificate %%CA%%;',
-        timed => 'llm_stream_first_token_timeout %%MS_600%%;'
-            . ' llm_stream_idle_timeout %%MS_600%%;'
-            . ' llm_stream_total_timeout %%MS_1000%%;');
+        first => 'llm_stream_first_token_timeout %%MS_3000%%;',
+        idle => 'llm_stream_idle_timeout %%MS_1000%%;',
+        total => 'llm_stream_total_timeout %%MS_1000%%;');
     my $locations = '';
 
     for my $group (sort keys %groups) {

@@ -44,8 +44,10 @@ my %ASK = (
 
 
 # start($t, $file, hosts => { name => mock }, change => sub { ... }, files =>
-# { name => secret }): nginx with that example.  The marked lines go through
-# the sub; files of secrets have that content, or the key.
+# { name => secret }, text => sub { ... }): nginx with that example.  The
+# marked lines go through the first sub; files of secrets have that content, or
+# the key.  The second sub gets all of it, for a time or a rate that a test
+# cannot wait for.
 
 sub start {
     my ($t, $file, %o) = @_;
@@ -53,7 +55,10 @@ sub start {
     my $text = _slurp($t->root . "/examples/$file");
     my $marked = 0;
 
-    $t->write_file('mime.types', "types { text/html html; }\n");
+    $t->write_file('mime.types', 'types { text/html html; text/css css;'
+        . " application/javascript js; }\n");
+
+    $text = $o{text}->($text) if $o{text};
 
     $text =~ s{^(.*?)\s+\# CHANGE$}{ $marked++; _changed($t, $1, %o) }mge;
     cmp_ok($marked, '>=', 1, "$file: has marked lines");
@@ -83,7 +88,7 @@ sub _changed {
         $t->canary($secret);
     }
 
-    $line =~ s{root /\S+;}{'root ' . $t->root . '/examples/browser;'}e;
+    $line =~ s{root /srv/ngx_llm_stream/}{'root ' . $t->root . '/'}e;
 
     return $o{change} ? $o{change}->($line) : $line;
 }

@@ -12,7 +12,7 @@ package LLMTest::Faults;
 #   provider  the code is the provider's own
 #   text      the text shown, if it is not so many tokens; undef: any
 #   tokens    shown before the fault
-#   group     of locations
+#   group     of locations; those with a timer have no other limit of time
 #   kept      the connection to the provider may be used again
 #   light     options instead, where the row is run for many pairs
 #   mine      the status for a client that speaks as the provider
@@ -26,6 +26,8 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+
+use LLMTest::Wait qw(slow);
 
 our @EXPORT_OK = qw(fault_rows apart TOKENS);
 
@@ -94,7 +96,7 @@ sub _before {
         [ 'cl-and-te', 'variant=2', 'upstream_protocol' ],
         [ 'cl-and-te', 'variant=3', 'upstream_protocol' ],
         [ 'stall-before-headers', '', 'upstream_timeout_header',
-            group => 'timed' ],
+            group => 'first' ],
         [ 'interim-100', '', '', @whole ],
         [ 'interim-103', 'count=3', '', @whole ],
         [ 'interim-103', 'count=1000', 'upstream_protocol' ],
@@ -219,22 +221,25 @@ sub _framing {
 
 
 sub _times {
+    # no event is whole before the limits have passed, which are scaled, too
+    my $gap = 'gap=' . 300 * slow();
+
     return (
         [ 'stall-after-headers', '', 'upstream_timeout_first_event',
-            group => 'timed' ],
-        [ 'stall-mid', '', 'upstream_timeout_idle', @sent, group => 'timed' ],
+            group => 'first' ],
+        [ 'stall-mid', '', 'upstream_timeout_idle', @sent, group => 'idle' ],
         [ 'heartbeat-only', '', 'upstream_timeout_first_event',
-            group => 'timed' ],
+            group => 'first' ],
         [ 'heartbeat-only', 'at=3', 'upstream_timeout_idle', @sent,
-            group => 'timed' ],
+            group => 'idle' ],
         [ 'heartbeat-only', 'at=3,variant=2', 'upstream_timeout_idle', @sent,
-            group => 'timed' ],
-        [ 'slow-trickle', '', 'upstream_timeout_first_event',
-            group => 'timed' ],
-        [ 'slow-trickle', 'at=3', 'upstream_timeout_idle', @sent,
-            group => 'timed' ],
+            group => 'idle' ],
+        [ 'slow-trickle', $gap, 'upstream_timeout_first_event',
+            group => 'first' ],
+        [ 'slow-trickle', "at=3,$gap", 'upstream_timeout_idle', @sent,
+            group => 'idle' ],
         [ 'total-too-long', '', 'stream_too_long', text => undef,
-            group => 'timed' ],
+            group => 'total' ],
     );
 }
 

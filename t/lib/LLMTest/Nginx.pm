@@ -16,7 +16,7 @@ use LLMTest::Proc;
 use LLMTest::Wait qw(wait_for);
 
 # how long nginx may take to end its connections and itself, in seconds
-use constant QUIT_LIMIT => 5;
+use constant QUIT_LIMIT => 30;
 
 
 sub binary { return $ENV{TEST_NGINX_BINARY} || '/usr/sbin/nginx' }
@@ -86,7 +86,7 @@ sub _run {
 
     my $proc = LLMTest::Proc->spawn(cmd => \@cmd, stdout => $out,
         stderr => $out, env => $self->_environment);
-    my $status = $proc->wait_exit(30);
+    my $status = $proc->wait_exit(120);
 
     die "$cmd[0] does not end\n" if !defined $status;
 
@@ -130,7 +130,7 @@ sub start {
     # the pid file is written when the sockets listen
     wait_for(sub {
         return -s "$dir/nginx.pid" || !$self->{proc}->alive;
-    }, 20);
+    }, 100);
 
     if (!-s "$dir/nginx.pid") {
         die "nginx did not start:\n" . $self->read_file('nginx.stderr')
@@ -139,10 +139,37 @@ sub start {
     }
 
     # answers need a worker; a single process is its own
-    wait_for(sub { $self->workers }, 10)
+    wait_for(sub { $self->_all_up($self->workers) })
         if $self->read_file('nginx.conf') !~ /master_process\s+off/;
 
     return $self;
+}
+
+
+# as many of these processes as the configuration has workers have made
+# themselves ready: a worker is forked before it has its limits, its user and
+# its modules, and says so in its title (valgrind hides that)
+
+sub _all_up {
+    my ($self, @pids) = @_;
+    my ($wanted) = $self->read_file('nginx.conf')
+        =~ /^\s*worker_processes\s+(\d+)/m;
+
+    @pids = grep { _title($_) =~ /worker process/ } @pids
+        if !$ENV{TEST_NGINX_VALGRIND};
+
+    return @pids >= ($wanted // 1);
+}
+
+
+sub _title {
+    my ($pid) = @_;
+
+    open my $fh, '<', "/proc/$pid/cmdline" or return '';
+    my $title = readline $fh // '';
+    close $fh;
+
+    return $title;
 }
 
 
@@ -206,7 +233,7 @@ sub reload {
         my @now = $self->workers;
 
         return 'refused' if $self->_log_since($mark) =~ /^\S+ \S+ \[emerg\]/m;
-        return if !grep { !$old{$_} } @now;
+        return if !$self->_all_up(grep { !$old{$_} } @now);
         return if grep { $old{$_} && !$self->_is_leaving($_, $mark) } @now;
         return 'done';
     }, $seconds);
@@ -216,17 +243,14 @@ sub reload {
 
 
 # a worker on its way out says so in its title, and in the log (valgrind
-# hides the title)
+# hides the title); it may have done so at an earlier reload
 
 sub _is_leaving {
     my ($self, $pid, $mark) = @_;
 
-    open my $fh, '<', "/proc/$pid/cmdline" or return 1;
-    my $title = readline $fh // '';
-    close $fh;
-
-    return 1 if $title =~ /is shutting down/;
-    return $self->_log_since($mark)
+    return $self->{leaving}{$pid} ||= !-e "/proc/$pid"
+        || _title($pid) =~ /is shutting down/
+        || $self->_log_since($mark)
         =~ /\[notice\] $pid#\d+: gracefully shutting down/;
 }
 

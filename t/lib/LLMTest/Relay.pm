@@ -70,7 +70,7 @@ sub alive { my ($self) = @_; return $self->{proc}->alive }
 sub stop {
     my ($self) = @_;
 
-    return if !$self->{proc}->stop(10, 'TERM') || $self->{proc}{status};
+    return if !$self->{proc}->stop(60, 'TERM') || $self->{proc}{status};
 
     my @lines = _lines($self->{out});
 

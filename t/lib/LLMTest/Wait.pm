@@ -38,12 +38,12 @@ sub slow {
 }
 
 
-# a time limit in seconds, scaled; 10 s where the caller says nothing
+# a time limit in seconds, scaled; 30 s where the caller says nothing
 
 sub limit {
     my ($seconds) = @_;
 
-    return ($seconds // 10) * slow();
+    return ($seconds // 30) * slow();
 }
 
 

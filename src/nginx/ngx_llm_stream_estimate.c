@@ -1,0 +1,116 @@
+/*
+ * The estimate of tokens: for which requests it is made, what the request
+ * itself costs, and the usage of an answer whose provider said none.
+ */
+
+#include "ngx_llm_stream.h"
+
+#include "llm_estimate.h"
+
+
+static llm_chat_t *ngx_llm_stream_estimate_read(ngx_llm_stream_ctx_t *ctx,
+    llm_chat_t *own);
+
+
+/* Whether something is in need of it: a limit, or a stage that can end an
+ * answer before its usage is said. */
+
+ngx_uint_t
+ngx_llm_stream_needs_estimate(ngx_llm_stream_ctx_t *ctx)
+{
+    return ctx->conf->limits || ctx->conf->redact || ctx->stop
+           || ngx_llm_stream_keeps_length(ctx);
+}
+
+
+ngx_int_t
+ngx_llm_stream_estimate_stage(ngx_llm_stream_ctx_t *ctx,
+    llm_stage_conf_t *conf)
+{
+    conf->observes = 1;
+
+    return ngx_llm_stream_needs_estimate(ctx) ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* Runs when the request is planned, before the provider is asked. */
+
+void
+ngx_llm_stream_estimate_request(ngx_llm_stream_ctx_t *ctx)
+{
+    llm_chat_t  own, *chat;
+
+    if (!ngx_llm_stream_needs_estimate(ctx)) {
+        return;
+    }
+
+    llm_chat_init(&own, &ctx->alloc, ctx->conf->max_depth);
+    chat = ngx_llm_stream_estimate_read(ctx, &own);
+
+    if (chat == NULL) {
+        /* not quite of its dialect: the provider has to judge it */
+        ctx->input = llm_estimate(ctx->body.data, ctx->body.len);
+        llm_chat_free(&own);
+        return;
+    }
+
+    ctx->input = llm_estimate_chat(chat);
+    llm_chat_free(&own);
+}
+
+
+/* The request as a value: as the plan has it, or read for this. */
+
+static llm_chat_t *
+ngx_llm_stream_estimate_read(ngx_llm_stream_ctx_t *ctx, llm_chat_t *own)
+{
+    if (ctx->asker != ctx->conf->dialect) {
+        return &ctx->plan->chat;
+    }
+
+    return ctx->asker->read_chat(own, ctx->body.data, ctx->body.len)
+           == LLM_OK ? own : NULL;
+}
+
+
+/* Whole tokens of the request, -1: not estimated. */
+
+int64_t
+ngx_llm_stream_estimated_input(ngx_llm_stream_ctx_t *ctx)
+{
+    return ngx_llm_stream_needs_estimate(ctx)
+           ? (int64_t) ((ctx->input + 999) / 1000) : -1;
+}
+
+
+/*
+ * Runs at the end, while the flow is there: ctx->measure is of it.  An error
+ * in place of an answer has used nothing.  A usage of zeros is none: dialects
+ * that must have one say that.
+ */
+
+void
+ngx_llm_stream_estimate_end(ngx_llm_stream_ctx_t *ctx)
+{
+    llm_measure_t  *m;
+
+    m = &ctx->measure;
+
+    ctx->answered = !ctx->a.error_status || m->chunks;
+
+    if (!ngx_llm_stream_needs_estimate(ctx)) {
+        return;
+    }
+
+    ctx->output = ctx->a.flow.stages.output;
+
+    if (!ctx->answered || m->usage.input > 0 || m->usage.output > 0) {
+        return;
+    }
+
+    m->usage.input = ngx_llm_stream_estimated_input(ctx);
+    m->usage.output = (int64_t) ((ctx->output + 999) / 1000);
+    m->usage.total = m->usage.input + m->usage.output;
+    m->has_usage = 1;
+    m->estimated = 1;
+}
