@@ -32,11 +32,12 @@ my $n = 1;
 
 for my $test (qw(store store_disk store_end)) {
     my $output = $built
-        ? qx{'$^X' -I'$root/t/lib' '$root/t/$test.t' 2>&1} : 'not built';
+        ? qx{'$^X' -I'$root/t/lib' '$root/t/$test.t'} : 'not built';
     my $ok = $built && $? == 0;
 
     result(++$n, $ok, $test);
-    print map { "# $_\n" } grep { !/^ok/ } split /\n/, $output if !$ok;
+    print STDERR map { "# $_\n" } grep { !/^ok/ } split /\n/, $output
+        if !$ok;
 }
 
 

@@ -2,13 +2,16 @@
  * A clock that a test turns by hand: preloaded into nginx, it answers for
  * the C library's clocks and for epoll_wait().  It owns the mapping of a file
  * in which the test says what time it is, see LLMTest::Clock.  It must never
- * keep a process from seeing its descriptors, or touch any other clock.
+ * keep a process from seeing its descriptors or its signals, or touch any
+ * other clock.
  */
 
 #define _GNU_SOURCE
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -22,12 +25,17 @@
 
 static int  (*clock_real_gettime)(clockid_t, struct timespec *);
 static int  (*clock_real_wait)(int, struct epoll_event *, int, int);
+static int  (*clock_real_action)(int, const struct sigaction *,
+    struct sigaction *);
 
 /* Twice the microseconds since the start; odd: added to the real ones. */
 static volatile int64_t  *clock_file;
 static int64_t            clock_mono;       /* at the start */
 static int64_t            clock_wall;
 static int64_t            clock_seen;       /* last told to the process */
+
+static volatile sig_atomic_t  clock_signals;        /* that were handled */
+static struct sigaction       clock_handlers[NSIG];
 
 
 static int64_t
@@ -53,6 +61,9 @@ clock_init(void)
                          dlsym(RTLD_NEXT, "clock_gettime");
     clock_real_wait = (int (*)(int, struct epoll_event *, int, int))
                       dlsym(RTLD_NEXT, "epoll_wait");
+    clock_real_action = (int (*)(int, const struct sigaction *,
+                                 struct sigaction *))
+                        dlsym(RTLD_NEXT, "sigaction");
 
     name = getenv("LLM_TEST_CLOCK");
     start = getenv("LLM_TEST_CLOCK_START");
@@ -156,13 +167,49 @@ time(time_t *t)
 }
 
 
-/* Waits in short steps, so that a turn of the clock is seen, also one since
- * the process has looked at it and reckoned its time-out. */
+static void
+clock_signal(int signo, siginfo_t *info, void *context)
+{
+    clock_signals++;
+    clock_handlers[signo].sa_sigaction(signo, info, context);
+}
+
+
+/* Counts the signals of the handlers that a process sets. */
+int
+sigaction(int signo, const struct sigaction *restrict act,
+    struct sigaction *restrict old)
+{
+    struct sigaction  counted;
+
+    if (clock_real_action == NULL) {
+        clock_init();
+    }
+
+    if (act == NULL || !(act->sa_flags & SA_SIGINFO)) {
+        return clock_real_action(signo, act, old);
+    }
+
+    clock_handlers[signo] = *act;
+    counted = *act;
+    counted.sa_sigaction = clock_signal;
+
+    return clock_real_action(signo, &counted, old);
+}
+
+
+/*
+ * Waits in short steps, so that a turn of the clock is seen, also one since
+ * the process has looked at it and reckoned its time-out.  A signal between
+ * two steps ends it as one within a step does: the process would never look
+ * at what its handler has noted.
+ */
 int
 epoll_wait(int fd, struct epoll_event *events, int max, int timeout)
 {
-    int      n;
-    int64_t  until;
+    int                  n;
+    int64_t              until;
+    static sig_atomic_t  signals;
 
     if (timeout <= 0 || clock_file == NULL) {
         return clock_real_wait(fd, events, max, timeout);
@@ -173,7 +220,13 @@ epoll_wait(int fd, struct epoll_event *events, int max, int timeout)
     for ( ;; ) {
         n = clock_real_wait(fd, events, max, CLOCK_LOOK);
 
+        if (n == 0 && clock_signals != signals) {
+            n = -1;
+            errno = EINTR;
+        }
+
         if (n != 0 || clock_passed() >= until) {
+            signals = clock_signals;
             return n;
         }
     }
