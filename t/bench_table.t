@@ -119,12 +119,21 @@ sub variants {
             cpu => 20),
         window(entrant => 'features:log', base => 'plain', round => 1,
             cpu => 30),
+        window(entrant => 'features:coalesce', base => 'plain', round => 1,
+            cpu => 60, token => 18),
     );
-    my (undef, $own, $log) = rows($summary);
+    my (undef, $own, $log, $joined) = rows($summary);
 
     is($own->{compared}, undef, 'the base of a folder is compared with none');
     is($log->{compared}{cpu_us_per_event}{ratio}, 1.5,
         'a variant is compared with its folder\'s base');
+    is($joined->{compared}{cpu_us_per_event}{ratio}, 3,
+        'what joins events has fewer of them');
+    is($joined->{compared}{cpu_us_per_token}{ratio}, 0.9,
+        'but not fewer tokens');
+    like(LLMBench::Table::text($summary, {}, []),
+        qr{^features:coalesce .*3\.00\ \(n=1\)\ +0\.90\ }mx,
+        'both are in the table');
 
     return;
 }
@@ -251,6 +260,7 @@ sub window {
                     hist => [ [ $delay, 10 ] ] },
                 cpu => { window => $o{cpu_window} // 'steady',
                     proxy_us_per_event => $o{cpu},
+                    proxy_s_per_mtok => $o{token} // $o{cpu},
                     client_us_per_event => $o{client} },
             } },
     };

@@ -25,6 +25,8 @@ my @BOUNDS = (1, 5, 10, 50);
 my %METRIC = (
     cpu_us_per_event => { kind => 'ratio',
         of => sub { ($_[0]{proxy}{cpu} || {})->{proxy_us_per_event} } },
+    cpu_us_per_token => { kind => 'ratio',      # seconds of a million tokens
+        of => sub { ($_[0]{proxy}{cpu} || {})->{proxy_s_per_mtok} } },
     events_per_read => { kind => 'ratio',
         of => sub { $_[0]{proxy}{events_per_read} } },
     event_delay_p50_us => { kind => 'difference',
@@ -40,9 +42,8 @@ my %PEER = map { $_ => 1 } qw(lua njs node);
 use constant REWRITES => 'module-simple';
 
 # figures of two windows are compared if these are the same
-my %ALIKE = (
-    cpu_us_per_event => sub { ($_[0]{proxy}{cpu} || {})->{window} },
-);
+my %ALIKE = map { $_ => sub { ($_[0]{proxy}{cpu} || {})->{window} } }
+    qw(cpu_us_per_event cpu_us_per_token);
 
 my %COMPARE = (
     ratio => sub { $_[1] ? $_[0] / $_[1] : () },

@@ -41,6 +41,10 @@ my @COLUMNS = (
         return defined $us ? sprintf '%.2f', $us : '-';
     } ],
     [ 'ratio [95 %]', 18, sub { return _ratio($_[0]) } ],
+    [ 'of a token', 10, sub {
+        my $c = $_[0]{compared}{cpu_us_per_token};
+        return $c ? sprintf '%.2f', $c->{ratio} : '';
+    } ],
     [ 'kB/stream', 9, sub {
         my $kb = $_[0]{kb_per_stream};
         return defined $kb ? sprintf '%.1f', $kb : '-';
@@ -68,6 +72,8 @@ my @FORMULAS = (
         . 'same round) [bootstrap 95 %]; plain-again is the control:',
     '       a second instance of plain. What lies within its interval is no '
         . 'difference. (n=2): too few rounds for an interval',
+    'of a token: the same of CPU per token; it is the one that counts where '
+        . 'an entrant joins events, as coalescing does',
     'kept up with N %: so much of the load came through, on a rig that was '
         . 'fine; its CPU is not compared',
     'kB/stream: (memory with all streams open - before) / streams, of a '
