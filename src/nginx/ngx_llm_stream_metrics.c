@@ -28,7 +28,7 @@ static ngx_llm_stream_block_t *ngx_llm_stream_metrics_block(
     ngx_llm_stream_ctx_t *ctx, ngx_uint_t accepted);
 static void ngx_llm_stream_metrics_count(ngx_llm_stream_ctx_t *ctx,
     llm_counts_t *counts);
-static void ngx_llm_stream_metrics_how(ngx_llm_stream_ctx_t *ctx,
+static llm_end_t ngx_llm_stream_metrics_how(ngx_llm_stream_ctx_t *ctx,
     llm_counts_t *counts);
 static void ngx_llm_stream_metrics_tokens(ngx_llm_stream_ctx_t *ctx,
     llm_counts_t *counts);
@@ -285,12 +285,13 @@ static void
 ngx_llm_stream_metrics_count(ngx_llm_stream_ctx_t *ctx, llm_counts_t *counts)
 {
     int64_t              n;
+    llm_end_t            end;
     ngx_uint_t           i;
     ngx_http_request_t  *r;
 
     r = ctx->request;
 
-    ngx_llm_stream_metrics_how(ctx, counts);
+    end = ngx_llm_stream_metrics_how(ctx, counts);
     ngx_llm_stream_metrics_tokens(ctx, counts);
     ngx_llm_stream_metrics_times(ctx, counts);
 
@@ -316,12 +317,17 @@ ngx_llm_stream_metrics_count(ngx_llm_stream_ctx_t *ctx, llm_counts_t *counts)
     if (n > 0) {
         counts->n[LLM_COUNT_REDACTED] += n;
     }
+
+    /* last: whoever sees the request sees all that it counts */
+
+    ngx_memory_barrier();
+    counts->end[end]++;
 }
 
 
-/* Its ending, and the error if it had one. */
+/* The error if it had one; its ending, which is yet to be counted. */
 
-static void
+static llm_end_t
 ngx_llm_stream_metrics_how(ngx_llm_stream_ctx_t *ctx, llm_counts_t *counts)
 {
     llm_end_t            end;
@@ -345,8 +351,6 @@ ngx_llm_stream_metrics_how(ngx_llm_stream_ctx_t *ctx, llm_counts_t *counts)
         end = LLM_END_INTERNAL;
     }
 
-    counts->end[end]++;
-
     if (ctx->fault) {
         counts->error[ctx->fault]++;
     }
@@ -355,6 +359,8 @@ ngx_llm_stream_metrics_how(ngx_llm_stream_ctx_t *ctx, llm_counts_t *counts)
         /* no token: not one attempt */
         counts->n[LLM_COUNT_ERR_AUTH]++;
     }
+
+    return end;
 }
 
 
