@@ -112,7 +112,7 @@ EOT
             . 'regex=5;'),
         location('/stop', 'openai', 'llm_stream_stop " 7";'),
         location('/retry', 'openai', '', 'http://both'),
-        location('/limited', 'openai', 'llm_stream_limit zone=keys;'),
+        location('/limited', 'openai', 'llm_stream_limit zone=keys burst=1000;'),
         location('/idle', 'openai', 'llm_stream_idle_timeout 200ms;'),
         location('/dead', 'openai', '', 'http://127.0.0.1:%%DEAD_PORT%%'),
         location('/fallback', 'openai', 'error_page 502 = @second;',
@@ -190,10 +190,12 @@ sub warm_up {
         }
     }
 
-    # and all that there is to be had with the key of the others
+    # and all that there is to be had with the key of the others, and more: it
+    # takes hours until the bucket has some again
     my ($limited) = grep { $_->{name} eq 'limited' } $load->kinds;
 
-    $load->end($load->begin({ %$limited, saw => 'whole', end => undef }));
+    $load->end($load->begin({ %$limited, saw => 'whole', end => undef,
+        tokens => 2500 }));
 
     return;
 }
