@@ -15,10 +15,12 @@ use lib "$FindBin::Bin/lib";
 use Test::More;
 
 use LLMTest;
+use LLMTest::Clock;
 use LLMTest::Lockstep qw(chat_role chat_text chat_finish chat_usage
     chat_request sse DONE);
 
 my $t = LLMTest->new(log_level => 'info');
+my $clock = LLMTest::Clock->new($t);
 my $mock = $t->mock(tls => 1, tls_name => 'provider.test');
 my $u = $t->upstream;
 
@@ -47,7 +49,7 @@ for my $n (1 .. POOLS) {
 EOT
 }
 
-$t->config(<<"EOT")->start;
+$t->config(<<"EOT")->start(env => $clock->env);
 %%GLOBALS%%
 worker_processes 1;
 events { worker_connections 512; }
@@ -71,6 +73,9 @@ $pools
     server {
         listen 127.0.0.1:%%PORT_0%%;
 
+        location = /turn {
+            return 204;
+        }
         location /mock {
             llm_stream openai http://mock;
         }
@@ -225,11 +230,12 @@ subtest 'used again' => sub {
         [ 'trailers', '/mock', 'tokens=5,itl=0.3,fault=trailers' ],
     ) {
         my ($name, $path, $options, %o) = @$case;
-        my $n = 20;
+        my $n = 40;
         my $used = connections($n, $path, $options, %o);
 
-        # more than 90 % of the requests without a connection of their own
-        ok($used =~ /^\d+$/ && $used < $n / 10, "$name: used again")
+        # a client may have the end before nginx has the last chunk, and ask
+        # again: then there is one more, of no more than the pool's
+        ok($used =~ /^\d+$/ && $used <= 4, "$name: used again")
             or diag("$used connections for $n requests");
     }
 
@@ -308,6 +314,10 @@ my @BAD = (
         $error, 'Content-Type' => 'application/json') . $POISON, 429 ],
 );
 
+# what the client has when nothing but time ends it
+my %LATE = ('events after [DONE], and no end' => qr/\[DONE\]/,
+    'no last chunk' => qr/\[DONE\]/, silence => qr/hello/);
+
 # In one read, and in two with the first event in one of its own.
 
 sub bad_ops {
@@ -322,6 +332,7 @@ sub bad_ops {
 
 for my $x (map { [ @$_, 0 ], $_->[1] =~ /hello/ ? [ @$_, 1 ] : () } @BAD) {
     my ($name, $bytes, $what, $cut) = @$x;
+    my $late = $LATE{$name};
 
     $name .= ', in two reads' if $cut;
 
@@ -331,7 +342,15 @@ for my $x (map { [ @$_, 0 ], $_->[1] =~ /hello/ ? [ @$_, 1 ] : () } @BAD) {
         script([ 'request' ], bad_ops($bytes, $cut), [ 'wait_close' ]);
         script([ 'request' ], @GOOD, [ 'wait_close' ]);
 
-        my $r = $t->post($path, chat_request());
+        my $s = $t->open(method => 'POST', path => $path,
+            body => chat_request());
+
+        if ($late) {
+            ok($s->read_until($late), 'so much');
+            $clock->advance(1);
+        }
+
+        my $r = $s->result;
         my $first = $u->accept;
 
         ok($first->wait_close, 'the connection is closed');
@@ -502,6 +521,29 @@ for my $how (qw(close reset)) {
         is($r->{status}, 502, 'status 502');
         like($r->{body}, qr/"code":"upstream_reset"/, 'its code');
         is($u->connections, $before + 2, 'two connections');
+    });
+
+    # not at once: the request was taken, and may have been worked on
+    case("a pooled connection, later: $how", sub {
+        my $path = fresh();
+        my $before = $u->connections;
+
+        script([ 'request' ], @GOOD);
+        is($t->post($path, chat_request())->{body}, $body, 'the first');
+
+        my $pooled = $u->accept;
+        my $s = $t->open(method => 'POST', path => $path,
+            body => chat_request());
+
+        ok($pooled->request && $pooled->request, 'it has the second');
+        $clock->advance(1.1);
+
+        # timers have their turn behind what came, so before the second
+        is($t->get('/turn')->{status}, 204, 'nginx has seen it') for 1, 2;
+        $pooled->$how;
+
+        is($s->result->{status}, 502, 'status 502');
+        is($u->connections, $before + 1, 'not retried');
     });
 
     # one byte of an answer: it is not stale, the request was taken

@@ -620,6 +620,8 @@ void ngx_llm_stream_merge_retry(ngx_llm_stream_loc_conf_t *prev,
 char *ngx_llm_stream_next_merge(ngx_conf_t *cf,
     ngx_llm_stream_loc_conf_t *llcf);
 void ngx_llm_stream_retry_sent(ngx_llm_stream_ctx_t *ctx);
+ngx_uint_t ngx_llm_stream_retry_may_be_stale(ngx_llm_stream_ctx_t *ctx);
+void ngx_llm_stream_retry_is_taken(ngx_llm_stream_ctx_t *ctx);
 void ngx_llm_stream_retry_unfit(ngx_llm_stream_ctx_t *ctx);
 void ngx_llm_stream_leave_peer(ngx_llm_stream_ctx_t *ctx);
 void ngx_llm_stream_retry_tls(ngx_llm_stream_ctx_t *ctx);

@@ -123,7 +123,8 @@ ngx_llm_stream_next_merge(ngx_conf_t *cf, ngx_llm_stream_loc_conf_t *llcf)
 
 /*
  * The first byte of the request is about to go out.  On a pooled connection
- * an error before any byte of the answer means that the peer had closed it.
+ * an error before any byte of the answer means that the peer had closed it, if
+ * it comes at once: see ngx_llm_stream_retry_is_taken().
  */
 
 void
@@ -139,6 +140,27 @@ ngx_llm_stream_retry_sent(ngx_llm_stream_ctx_t *ctx)
     }
 
     u->conf = &ctx->conf->upstream_sent;
+}
+
+
+/* The request was sent on a pooled connection, which may yet turn out to be
+ * closed. */
+
+ngx_uint_t
+ngx_llm_stream_retry_may_be_stale(ngx_llm_stream_ctx_t *ctx)
+{
+    return ctx->a.sent && !ctx->a.started
+           && ctx->request->upstream->conf == &ctx->conf->upstream_resend;
+}
+
+
+/* Who closes a connection now has had the request for long enough to work on
+ * it. */
+
+void
+ngx_llm_stream_retry_is_taken(ngx_llm_stream_ctx_t *ctx)
+{
+    ctx->request->upstream->conf = &ctx->conf->upstream_sent;
 }
 
 

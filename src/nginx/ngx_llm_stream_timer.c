@@ -1,7 +1,8 @@
 /*
  * The one timer of a request.  It stands for every limit in time that is
- * ours: first token, idle, total, gate, heartbeat, drain, and for the wait
- * before the same server is asked again.  Events of the
+ * ours: first token, idle, total, gate, heartbeat, drain, the time in which a
+ * pooled connection may turn out to be closed, and for the wait before the
+ * same server is asked again.  Events of the
  * stream never touch it: they leave their time in the measure stage, and the
  * handler, when it runs, finds out what is really due and sets itself to the
  * next deadline.  Only content counts for the first-token and idle limits;
@@ -14,12 +15,15 @@
 #define NGX_LLM_STREAM_DRAIN_TIME  1000     /* ms, after the terminator */
 #define NGX_LLM_STREAM_ERROR_TIME  5000     /* ms, for an error's body */
 #define NGX_LLM_STREAM_RECHECK     1000     /* ms, while no peer is there */
+#define NGX_LLM_STREAM_STALE_TIME  1000     /* ms, until a peer that does not
+                                               close has the request */
 #define NGX_LLM_STREAM_BUSY        50       /* ms, while the client is slow */
 
 
 typedef enum {
     ngx_llm_stream_due_nothing = 0,
     ngx_llm_stream_due_total,
+    ngx_llm_stream_due_stale,
     ngx_llm_stream_due_content,
     ngx_llm_stream_due_gate,
     ngx_llm_stream_due_drain,
@@ -166,6 +170,11 @@ ngx_llm_stream_due(ngx_llm_stream_ctx_t *ctx, ngx_msec_int_t *left)
         return due;
     }
 
+    if (ngx_llm_stream_retry_may_be_stale(ctx)) {
+        ngx_llm_stream_due_at(ngx_llm_stream_due_stale, ctx->a.sent_at,
+                              NGX_LLM_STREAM_STALE_TIME, &due, left);
+    }
+
     /* an answer that is not streamed has no first token */
 
     if (ctx->a.flow_live && ctx->a.flow.measure.chunks) {
@@ -300,6 +309,11 @@ ngx_llm_stream_act(ngx_llm_stream_ctx_t *ctx, ngx_llm_stream_due_e due)
 
     case ngx_llm_stream_due_total:
         ngx_llm_stream_time_out(ctx, LLM_FAULT_TOO_LONG);
+        return;
+
+    case ngx_llm_stream_due_stale:
+        ngx_llm_stream_retry_is_taken(ctx);
+        ngx_llm_stream_timer_update(ctx);
         return;
 
     case ngx_llm_stream_due_content:
