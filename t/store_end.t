@@ -77,6 +77,15 @@ http {
     server {
         listen 127.0.0.1:%%PORT_0%%;
         %%LISTEN_H2_1%%
+        location = /mirrored {
+            llm_stream openai http://%%UPSTREAM%%;
+            mirror /shadow;
+        }
+        location = /shadow {
+            internal;
+            llm_stream openai http://%%UPSTREAM%%;
+            llm_stream_store %%STORE%%/shadow;
+        }
 $locations
     }
 }
@@ -246,6 +255,33 @@ for my $form (qw(text events)) {
 ok($t->wait_for(sub { $t->fds <= $fds }, 20), 'no descriptor is left')
     or diag($t->fds . " instead of $fds");
 unlike($t->error_log, qr/cannot store|gives up/, 'none of it was a fault');
+
+
+# A mirror's answer is left behind its header: what came with it is no whole.
+
+{
+    my $s = $t->open(method => 'POST', path => '/mirrored?f=mirrored',
+        body => $chat =~ s/S(?=\})/"stream":true/r);
+    my @p = map { ($u->take)[0] or die 'no request' } 1, 2;
+
+    for my $p (@p) {
+        $p->sse_head;
+        $p->chunk((events('short'))[ 0, 1 ]);
+    }
+
+    # whichever of them it is
+    ok($t->wait_for(sub {
+        @p = grep { !$_->wait_close(0.1) } @p;
+        return @p == 1;
+    }), 'the mirror is left');
+    $p[0]->event(finish(), '[DONE]');
+    $p[0]->last_chunk;
+    is($s->wait_end, 'complete', 'not what is mirrored');
+    begin_whole('text', 'after-mirror');
+    is($disk->wait_files, '', 'of the mirror nothing is stored');
+    $s->close;
+    $_->close for @p;
+}
 
 
 # A reload: the old worker stores what it began.

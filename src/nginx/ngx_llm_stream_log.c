@@ -326,8 +326,16 @@ ngx_llm_stream_find_fault(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc)
     }
 
     if (rc == NGX_OK) {
-        return ctx->a.error_status ? LLM_FAULT_UPSTREAM_ERROR
-                                   : LLM_FAULT_NONE;
+
+        if (ctx->a.error_status) {
+            return LLM_FAULT_UPSTREAM_ERROR;
+        }
+
+        /* of a subrequest such as mirror's only the header is wanted: the
+         * core leaves the provider in the middle of its answer */
+
+        return ctx->request->header_only ? LLM_FAULT_CLIENT_ABORT
+                                         : LLM_FAULT_NONE;
     }
 
     if (rc == NGX_HTTP_CLIENT_CLOSED_REQUEST
