@@ -148,28 +148,30 @@ sub start {
 
 # as many of these processes as the configuration has workers have made
 # themselves ready: a worker is forked before it has its limits, its user and
-# its modules, and says so in its title (valgrind hides that)
+# its modules, and says so in its title.  Valgrind hides that; there it is
+# ready when it waits for events.
 
 sub _all_up {
     my ($self, @pids) = @_;
     my ($wanted) = $self->read_file('nginx.conf')
         =~ /^\s*worker_processes\s+(\d+)/m;
 
-    @pids = grep { _title($_) =~ /worker process/ } @pids
-        if !$ENV{TEST_NGINX_VALGRIND};
+    @pids = grep { $ENV{TEST_NGINX_VALGRIND}
+        ? _proc($_, 'wchan') =~ /epoll/
+        : _proc($_, 'cmdline') =~ /worker process/ } @pids;
 
     return @pids >= ($wanted // 1);
 }
 
 
-sub _title {
-    my ($pid) = @_;
+sub _proc {
+    my ($pid, $name) = @_;
 
-    open my $fh, '<', "/proc/$pid/cmdline" or return '';
-    my $title = readline $fh // '';
+    open my $fh, '<', "/proc/$pid/$name" or return '';
+    my $text = readline $fh // '';
     close $fh;
 
-    return $title;
+    return $text;
 }
 
 
@@ -249,7 +251,7 @@ sub _is_leaving {
     my ($self, $pid, $mark) = @_;
 
     return $self->{leaving}{$pid} ||= !-e "/proc/$pid"
-        || _title($pid) =~ /is shutting down/
+        || _proc($pid, 'cmdline') =~ /is shutting down/
         || $self->_log_since($mark)
         =~ /\[notice\] $pid#\d+: gracefully shutting down/;
 }
