@@ -25,6 +25,9 @@ typedef struct {
     const llm_match_t  *match;
     llm_channels_t      texts;
     llm_block_t         plain;      /* what was held, and the new piece */
+    unsigned            broken;     /* the answer ends in an error: what is
+                                       held goes, but nothing says that the
+                                       answer is whole */
 } llm_stop_t;
 
 
@@ -122,6 +125,10 @@ llm_stop_release(llm_stop_t *st, llm_stop_text_t *t)
     if (t->at.found != 0) {
         over = 1;
         n -= t->at.back;
+    }
+
+    if (st->broken) {
+        over = 0;
     }
 
     if (!over) {
@@ -324,7 +331,12 @@ llm_stop_choice(llm_stop_t *st, const llm_event_t *ev)
 static llm_rc_t
 llm_stop_flush(llm_stage_t *s)
 {
-    return llm_stop_release_choice((llm_stop_t *) s, LLM_STOP_ALL, NULL);
+    llm_stop_t  *st;
+
+    st = (llm_stop_t *) s;
+    st->broken = 1;
+
+    return llm_stop_release_choice(st, LLM_STOP_ALL, NULL);
 }
 
 
@@ -341,7 +353,7 @@ llm_stop_event(llm_stage_t *s, const llm_event_t *ev)
         return llm_stop_choice((llm_stop_t *) s, ev);
 
     case LLM_EV_END:
-        rc = llm_stop_flush(s);
+        rc = llm_stop_release_choice((llm_stop_t *) s, LLM_STOP_ALL, NULL);
         if (rc != LLM_OK) {
             return rc;
         }
