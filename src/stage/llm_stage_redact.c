@@ -288,23 +288,18 @@ llm_stage_redact_end(llm_stage_redact_t *r, llm_stage_redact_text_t *t)
 }
 
 
-/*
- * Ends the texts of a choice: all, or those that another of its kinds, `but`,
- * ends.  LLM_DONE: it was blocked.
- */
+/* Ends the texts of a choice, but for those whose types are in the set `but`.
+ * LLM_DONE: it was blocked. */
 static llm_rc_t
 llm_stage_redact_end_choice(llm_stage_redact_t *r, unsigned choice,
-    const llm_event_t *but)
+    unsigned but)
 {
     size_t                    i;
     llm_rc_t                  rc;
     llm_stage_redact_text_t  *t;
 
     for (i = 0; (t = llm_stage_redact_text(r, i)) != NULL; i++) {
-        if (t->channel.choice != choice
-            || (but != NULL && (t->channel.type == but->type
-                                || t->channel.type == LLM_EV_TOOL_CALL)))
-        {
+        if (t->channel.choice != choice || (but >> t->channel.type & 1)) {
             continue;
         }
 
@@ -427,7 +422,7 @@ llm_stage_redact_extra(llm_stage_redact_t *r, const llm_event_t *ev)
 
     if (rc == LLM_DONE) {
         blocked = r->run.rule;
-        rc = llm_stage_redact_end_choice(r, ev->choice, NULL);
+        rc = llm_stage_redact_end_choice(r, ev->choice, 0);
         r->run.rule = blocked;
         return rc == LLM_OK ? llm_stage_redact_block(r, ev->choice) : rc;
     }
@@ -562,10 +557,16 @@ static llm_rc_t
 llm_stage_redact_said(llm_stage_redact_t *r, const llm_event_t *ev)
 {
     llm_rc_t     rc;
+    unsigned     calls;
     llm_event_t  piece, rest;
 
+    /* arguments end with their choice only */
+
+    calls = 1u << LLM_EV_TOOL_CALL;
+
     if (ev->text.n != 0 || ev->type == LLM_EV_TOOL_CALL) {
-        rc = llm_stage_redact_end_choice(r, ev->choice, ev);
+        rc = llm_stage_redact_end_choice(r, ev->choice,
+                                         calls | 1u << ev->type);
         if (rc != LLM_OK) {
             return rc;
         }
@@ -591,7 +592,7 @@ llm_stage_redact_said(llm_stage_redact_t *r, const llm_event_t *ev)
     rc = piece.text.n != 0 ? llm_stage_redact_covered(r, &piece) : LLM_OK;
 
     if (rc == LLM_OK && !llm_stage_is_cut(r->stage.chain, ev->choice)) {
-        rc = llm_stage_redact_end_choice(r, ev->choice, NULL);
+        rc = llm_stage_redact_end_choice(r, ev->choice, calls);
     }
 
     if (rc != LLM_OK || llm_stage_is_cut(r->stage.chain, ev->choice)) {
@@ -627,7 +628,7 @@ llm_stage_redact_choice(llm_stage_redact_t *r, const llm_event_t *ev)
                        : llm_stage_pass(&r->stage, ev);
 
     case LLM_EV_FINISH:
-        rc = llm_stage_redact_end_choice(r, ev->choice, NULL);
+        rc = llm_stage_redact_end_choice(r, ev->choice, 0);
         if (rc != LLM_OK) {
             return rc;
         }

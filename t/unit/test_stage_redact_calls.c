@@ -1,0 +1,172 @@
+/*
+ * The stage that redacts, by itself, where the arguments of tool calls meet
+ * other things.
+ */
+
+#include "unit_redact.h"
+#include "unit_stage.h"
+
+
+/* What came out of a type, for one tool call. */
+static void
+said_is(const stage_run_t *r, llm_event_type_t type, unsigned tool,
+    const char *want)
+{
+    size_t              i, n;
+    char               *got;
+    const stage_out_t  *o;
+
+    got = calloc(1, r->ntext + 1);
+    assert_non_null(got);
+
+    for (i = 0, n = 0; i < r->nout; i++) {
+        o = &r->out[i];
+
+        if (o->type == type && o->tool == tool && o->n != 0) {
+            memcpy(got + n, r->text + o->from, o->n);
+            n += o->n;
+        }
+    }
+
+    assert_string_equal(got, want);
+    free(got);
+}
+
+
+static void
+open_rules(stage_run_t *r, const unit_redact_t *u)
+{
+    llm_stage_conf_t  c;
+
+    c = unit_redact_stage(u);
+    stage_open(r, &c, 1, 0);
+    assert_int_equal(r->rc, LLM_OK);
+}
+
+
+static void
+say(stage_run_t *r, llm_event_type_t type, const char *text, size_t n)
+{
+    stage_text(r, type, 0, text, n, 0);
+}
+
+
+/* An event that signs a text, or stands in for one. */
+static void
+sign(stage_run_t *r, llm_event_type_t type, const char *text, unsigned raw)
+{
+    llm_event_t  ev;
+
+    ev = stage_ev(type);
+    ev.text.p = (const llm_u8 *) text;
+    ev.text.n = strlen(text);
+
+    if (raw) {
+        ev.raw = llm_slice("{\"k\":1}");
+
+    } else {
+        ev.signature = llm_slice("SIG");
+    }
+
+    stage_event(r, &ev, 0);
+}
+
+
+static void
+finish(stage_run_t *r)
+{
+    llm_event_t  ev;
+
+    ev = stage_ev(LLM_EV_FINISH);
+    ev.finish = LLM_FINISH_LENGTH;
+    stage_event(r, &ev, 0);
+
+    ev = stage_ev(LLM_EV_END);
+    stage_event(r, &ev, 0);
+}
+
+
+/* A signature in the middle of arguments does not end them. */
+static void
+test_signed(void **state)
+{
+    size_t         i, k, n;
+    unsigned       t;
+    stage_run_t    r;
+    unit_redact_t  u;
+
+    static const char  args[] =
+        "{\"a\":\"x\\n\",\"b\":1234,\"c\":\"secre\\u0074 \\ud83d\\ude00\"}";
+
+    static const llm_event_type_t  types[] = { LLM_EV_REASONING, LLM_EV_TEXT };
+
+    (void) state;
+
+    unit_redact_begin(&u);
+    unit_redact_rule(&u, "secret", UNIT_REDACT_ALL, LLM_REDACT_MASK, "***");
+    n = sizeof(args) - 1;
+
+    for (t = 0; t < 2; t++) {
+        for (i = 1; i < n; i++) {
+            for (k = i; k < n; k++) {
+                open_rules(&r, &u);
+                say(&r, LLM_EV_TOOL_CALL, args, i);
+                sign(&r, types[t], "", (unsigned) i & 1);
+                say(&r, LLM_EV_TOOL_CALL, args + i, k - i);
+                sign(&r, types[t], i & 2 ? "why" : "", (unsigned) k & 1);
+                say(&r, LLM_EV_TOOL_CALL, args + k, n - k);
+                finish(&r);
+
+                assert_int_equal(r.rc, LLM_OK);
+                said_is(&r, LLM_EV_TOOL_CALL, 0, "{\"a\":\"x\\n\",\"b\":1234,"
+                        "\"c\":\"*** \xf0\x9f\x98\x80\"}");
+                said_is(&r, types[t], 0, i & 2 ? "why" : "");
+                stage_close(&r);
+            }
+        }
+    }
+
+    unit_redact_end(&u);
+}
+
+
+/* But it ends what it signs: that goes first. */
+static void
+test_signed_text(void **state)
+{
+    stage_run_t    r;
+    unit_redact_t  u;
+
+    (void) state;
+
+    unit_redact_begin(&u);
+    unit_redact_rule(&u, "secret", UNIT_REDACT_ALL, LLM_REDACT_MASK, "***");
+    open_rules(&r, &u);
+
+    say(&r, LLM_EV_REASONING, "a sec", 5);
+    sign(&r, LLM_EV_REASONING, "", 0);
+    assert_int_equal(r.nout, 3);
+    assert_int_equal(r.out[1].n, 3);
+    assert_true(r.out[2].named);
+    assert_int_equal(r.chain.first->held, 0);
+
+    say(&r, LLM_EV_REASONING, "ret", 3);
+    finish(&r);
+    assert_int_equal(r.rc, LLM_OK);
+    said_is(&r, LLM_EV_REASONING, 0, "a secret");
+
+    stage_close(&r);
+    unit_redact_end(&u);
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_signed),
+        cmocka_unit_test(test_signed_text),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
