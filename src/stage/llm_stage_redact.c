@@ -134,6 +134,10 @@ llm_stage_redact_search(llm_stage_redact_t *r, llm_stage_redact_text_t *t,
 
     t->masked |= changed != r->run.changed;
 
+    /* what waits of it goes with the block */
+
+    t->open |= rc == LLM_DONE;
+
     if (!llm_stage_redact_observed(r, t->channel.type)) {
         r->held += llm_stage_redact_waits(t);
         r->held -= before;
@@ -167,8 +171,19 @@ llm_stage_redact_give(llm_stage_redact_t *r, llm_stage_redact_text_t *t)
 }
 
 
-/* Nothing more comes of the texts of a choice: what waits is dropped, and
- * arguments are made whole. */
+/* Nothing more comes of a text: what waits is dropped. */
+static void
+llm_stage_redact_forget(llm_stage_redact_t *r, llm_stage_redact_text_t *t)
+{
+    r->held -= llm_stage_redact_waits(t);
+    t->open = 0;
+
+    llm_redact_json_free(&r->run, &t->json);
+    (void) llm_stage_redact_after(r, LLM_OK);
+}
+
+
+/* Nothing more comes of the texts of a choice: arguments are made whole. */
 static llm_rc_t
 llm_stage_redact_close(llm_stage_redact_t *r, unsigned choice)
 {
@@ -184,14 +199,12 @@ llm_stage_redact_close(llm_stage_redact_t *r, unsigned choice)
             continue;
         }
 
-        r->held -= llm_stage_redact_waits(t);
         r->out.n = 0;
-        t->open = 0;
 
         rc = t->channel.type == LLM_EV_TOOL_CALL
              ? llm_redact_json_close(&r->run, &t->json, &r->out) : LLM_OK;
 
-        llm_redact_json_free(&r->run, &t->json);
+        llm_stage_redact_forget(r, t);
 
         if (rc == LLM_OK) {
             rc = llm_stage_redact_give(r, t);
@@ -280,7 +293,10 @@ llm_stage_redact_end(llm_stage_redact_t *r, llm_stage_redact_text_t *t)
 
     passed = llm_stage_redact_give(r, t);
 
-    if (passed == LLM_OK && rc == LLM_DONE && !r->over) {
+    if (rc == LLM_DONE && r->over) {
+        llm_stage_redact_forget(r, t);
+
+    } else if (passed == LLM_OK && rc == LLM_DONE) {
         passed = llm_stage_redact_block(r, t->channel.choice);
     }
 
@@ -535,7 +551,6 @@ llm_stage_redact_covered(llm_stage_redact_t *r, const llm_event_t *ev)
         /* the rest of it comes with the block */
 
         copy.whole = 0;
-        t->open = 1;
     }
 
     if (copy.text.n != 0 || ev->text.n == 0 || ev->id.n != 0

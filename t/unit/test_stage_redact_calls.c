@@ -1,10 +1,13 @@
 /*
  * The stage that redacts, by itself, where the arguments of tool calls meet
- * other things.
+ * other things: signatures, the end of a choice.
  */
 
 #include "unit_redact.h"
 #include "unit_stage.h"
+
+
+#define ARGS  LLM_REDACT_TOOL_ARGS
 
 
 /* What came out of a type, for one tool call. */
@@ -160,12 +163,109 @@ test_signed_text(void **state)
 }
 
 
+/* A match that only the end of truncated arguments makes one: they are closed
+ * like others. */
+static void
+test_block_at_end(void **state)
+{
+    size_t         i, k;
+    stage_run_t    r;
+    llm_event_t    ev;
+    unit_redact_t  u;
+
+    static const char *const  cases[][2] = {
+        { "{\"a\":\"x secret", "{\"a\":\"x \"}" },
+        { "{\"a\":\"x secret ", "{\"a\":\"x \"}" },
+        { "{\"a\":\"x secre\\u0074", "{\"a\":\"x \"}" },
+        { "[{\"a\":{\"b\":\"secret", "[{\"a\":{\"b\":\"\"}}]" },
+        { "{\"a\":[1,42", "{\"a\":[1,\"\"]}" },
+        { "pay secret", "pay " }
+    };
+
+    (void) state;
+
+    unit_redact_begin(&u);
+    unit_redact_rule(&u, "\\bsecret\\b|\\b42\\b", UNIT_REDACT_ALL,
+                     LLM_REDACT_BLOCK, "No.");
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (k = 0; k < 3; k++) {
+            open_rules(&r, &u);
+
+            ev = stage_ev(LLM_EV_TOOL_CALL);
+            ev.text.p = (const llm_u8 *) cases[i][0];
+            ev.text.n = strlen(cases[i][0]);
+            ev.whole = k == 2;
+            stage_event(&r, &ev, 0);
+
+            if (k == 0) {
+                finish(&r);
+
+            } else {
+                ev = stage_ev(LLM_EV_END);
+                stage_event(&r, &ev, 0);
+            }
+
+            assert_int_equal(r.rc, LLM_OK);
+            said_is(&r, LLM_EV_TOOL_CALL, 0, cases[i][1]);
+            said_is(&r, LLM_EV_REFUSAL, 0, "No.");
+            assert_int_equal(r.out[r.nout - 1].type, LLM_EV_END);
+            assert_int_equal(r.out[r.nout - 2].type, LLM_EV_FINISH);
+            assert_int_equal(r.out[r.nout - 3].type, LLM_EV_REFUSAL);
+            assert_int_equal(r.chain.first->held, 0);
+            stage_close(&r);
+        }
+    }
+
+    /* of any text nothing waits any more */
+
+    open_rules(&r, &u);
+    say(&r, LLM_EV_TEXT, "x secret", 8);
+    assert_int_equal(r.chain.first->held, 6);
+    finish(&r);
+    said_is(&r, LLM_EV_TEXT, 0, "x ");
+    assert_int_equal(r.chain.first->held, 0);
+    stage_close(&r);
+
+    unit_redact_end(&u);
+}
+
+
+/* An error comes: what is in front of the match goes out, and no more of it
+ * later. */
+static void
+test_block_at_error(void **state)
+{
+    stage_run_t    r;
+    unit_redact_t  u;
+
+    (void) state;
+
+    unit_redact_begin(&u);
+    unit_redact_rule(&u, "\\bsecret\\b", ARGS, LLM_REDACT_BLOCK, "No.");
+    open_rules(&r, &u);
+
+    say(&r, LLM_EV_TOOL_CALL, "{\"a\":\"x secret", 14);
+    assert_int_equal(llm_stage_chain_flush(&r.chain), LLM_OK);
+    assert_int_equal(llm_stage_chain_flush(&r.chain), LLM_OK);
+    said_is(&r, LLM_EV_TOOL_CALL, 0, "{\"a\":\"x ");
+    said_is(&r, LLM_EV_REFUSAL, 0, "");
+    assert_int_equal(r.chain.first->held, 0);
+    assert_int_equal(u.counts[0], 1);
+
+    stage_close(&r);
+    unit_redact_end(&u);
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_signed),
         cmocka_unit_test(test_signed_text),
+        cmocka_unit_test(test_block_at_end),
+        cmocka_unit_test(test_block_at_error),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
