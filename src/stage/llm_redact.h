@@ -39,6 +39,10 @@
 /* characters behind the longest match that an assertion can look at */
 #define LLM_REDACT_AHEAD    32
 
+/* bytes of memory that is kept for what comes next: more than any window; one
+ * large text leaves no more behind */
+#define LLM_REDACT_KEPT     16384
+
 /* bytes of a file of words */
 #define LLM_REDACT_FILE     (256 * 1024)
 

@@ -537,6 +537,7 @@ llm_redact_feed(llm_redact_run_t *run, llm_redact_text_t *t, const llm_u8 *p,
                              * sizeof(llm_redact_state_t));
         t->buf.n = 0;
         t->out = 0;
+        llm_block_trim(&t->buf, &run->alloc, LLM_REDACT_KEPT);
     }
 
     return rc;

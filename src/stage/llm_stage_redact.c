@@ -657,6 +657,25 @@ llm_stage_redact_choice(llm_stage_redact_t *r, const llm_event_t *ev)
 }
 
 
+/* One large event does not leave its memory behind. */
+static void
+llm_stage_redact_trim(llm_stage_redact_t *r)
+{
+    size_t              i;
+    const llm_alloc_t  *a;
+
+    a = &r->stage.chain->alloc;
+
+    for (i = 0; i < 3; i++) {
+        llm_block_trim(&r->also[i], a, LLM_REDACT_KEPT);
+    }
+
+    llm_block_trim(&r->in, a, LLM_REDACT_KEPT);
+    llm_block_trim(&r->out, a, LLM_REDACT_KEPT);
+    llm_block_trim(&r->run.text, a, LLM_REDACT_KEPT);
+}
+
+
 static llm_rc_t
 llm_stage_redact_event(llm_stage_t *s, const llm_event_t *ev)
 {
@@ -691,6 +710,8 @@ llm_stage_redact_event(llm_stage_t *s, const llm_event_t *ev)
         rc = llm_stage_pass(s, ev);
         break;
     }
+
+    llm_stage_redact_trim(r);
 
     /* LLM_DONE: the choice is blocked, and all was said */
 

@@ -58,9 +58,7 @@ llm_array_reset(llm_array_t *s)
     s->handed = 0;
     s->carry.n = 0;
 
-    if (s->carry.cap > LLM_ARRAY_KEEP) {
-        llm_block_free(&s->carry, &s->alloc);
-    }
+    llm_block_trim(&s->carry, &s->alloc, LLM_ARRAY_KEEP);
 }
 
 

@@ -74,9 +74,7 @@ llm_ndjson_reset(llm_ndjson_t *s)
     s->handed = 0;
     s->carry.n = 0;
 
-    if (s->carry.cap > LLM_NDJSON_KEEP) {
-        llm_block_free(&s->carry, &s->alloc);
-    }
+    llm_block_trim(&s->carry, &s->alloc, LLM_NDJSON_KEEP);
 }
 
 

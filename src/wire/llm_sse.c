@@ -126,13 +126,8 @@ llm_sse_reset(llm_sse_t *s)
     s->handed = 0;
     s->carry.n = 0;
 
-    if (s->carry.cap > LLM_SSE_KEEP) {
-        llm_block_free(&s->carry, &s->alloc);
-    }
-
-    if (s->joined.cap > LLM_SSE_KEEP) {
-        llm_block_free(&s->joined, &s->alloc);
-    }
+    llm_block_trim(&s->carry, &s->alloc, LLM_SSE_KEEP);
+    llm_block_trim(&s->joined, &s->alloc, LLM_SSE_KEEP);
 }
 
 

@@ -73,6 +73,15 @@ llm_rc_t llm_block_append(llm_block_t *b, const llm_alloc_t *a,
     const void *p, size_t n);
 void llm_block_free(llm_block_t *b, const llm_alloc_t *a);
 
+/* Frees a block whose bytes nobody needs, if it is larger than `keep`. */
+static inline void
+llm_block_trim(llm_block_t *b, const llm_alloc_t *a, size_t keep)
+{
+    if (b->cap > keep) {
+        llm_block_free(b, a);
+    }
+}
+
 
 /*
  * Where encoders write.  [pos, end) is free room owned by the sink; when it

@@ -1,13 +1,14 @@
 /*
  * The stage that redacts, by itself, where the arguments of tool calls meet
- * other things: signatures, the end of a choice.
+ * other things: signatures, the end of a choice, a great number of them.
  */
 
 #include "unit_redact.h"
 #include "unit_stage.h"
 
 
-#define ARGS  LLM_REDACT_TOOL_ARGS
+#define ARGS   LLM_REDACT_TOOL_ARGS
+#define LARGE  100000
 
 
 /* What came out of a type, for one tool call. */
@@ -258,6 +259,91 @@ test_block_at_error(void **state)
 }
 
 
+/* Calls that are large, and end: what they needed is given back. */
+static void
+test_memory(void **state)
+{
+    char          *args, *word;
+    unsigned       i, k;
+    stage_run_t    r;
+    llm_event_t    ev;
+    unit_redact_t  u;
+
+    (void) state;
+
+    args = malloc(LARGE + 1);
+    assert_non_null(args);
+    memset(args, 'y', LARGE);
+    memcpy(args, "{\"a\":\"", 6);
+    memcpy(args + LARGE - 2, "\"}", 3);
+
+    unit_redact_begin(&u);
+    unit_redact_rule(&u, "secret", UNIT_REDACT_ALL, LLM_REDACT_MASK, "***");
+
+    /* JSON and not; whole, and ended by the finish */
+
+    for (k = 0; k < 4; k++) {
+        args[LARGE - 2] = k & 1 ? 'y' : '"';
+        word = k & 1 ? args + 6 : args;
+        open_rules(&r, &u);
+
+        for (i = 0; i < 40; i++) {
+            ev = stage_ev(LLM_EV_TOOL_CALL);
+            ev.tool_index = i;
+            ev.whole = k < 2;
+            ev.text.p = (const llm_u8 *) word;
+            ev.text.n = strlen(word);
+            stage_event(&r, &ev, 0);
+        }
+
+        /* only what is open, and no JSON, may still become another */
+
+        if (k != 3) {
+            assert_in_range(r.u.bytes, 1, LARGE);
+        }
+
+        finish(&r);
+        assert_int_equal(r.rc, LLM_OK);
+        assert_in_range(r.u.bytes, 1, LARGE);
+        said_is(&r, LLM_EV_TOOL_CALL, 39, word);
+        stage_close(&r);
+    }
+
+    unit_redact_end(&u);
+    free(args);
+}
+
+
+/* Strings of a usual size cost no allocation each. */
+static void
+test_calls_of_allocator(void **state)
+{
+    size_t         calls;
+    unsigned       i;
+    stage_run_t    r;
+    unit_redact_t  u;
+
+    (void) state;
+
+    unit_redact_begin(&u);
+    unit_redact_rule(&u, "secret", UNIT_REDACT_ALL, LLM_REDACT_MASK, "***");
+    open_rules(&r, &u);
+
+    say(&r, LLM_EV_TOOL_CALL, "[\"\",\"first\"", 11);
+    calls = r.u.calls;
+
+    for (i = 0; i < 200; i++) {
+        say(&r, LLM_EV_TOOL_CALL, ",\"seven\",\"ei", 12);
+        say(&r, LLM_EV_TOOL_CALL, "ght\"", 4);
+    }
+
+    assert_int_equal(r.u.calls, calls);
+
+    stage_close(&r);
+    unit_redact_end(&u);
+}
+
+
 int
 main(void)
 {
@@ -266,6 +352,8 @@ main(void)
         cmocka_unit_test(test_signed_text),
         cmocka_unit_test(test_block_at_end),
         cmocka_unit_test(test_block_at_error),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_calls_of_allocator),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
