@@ -21,7 +21,9 @@ typedef struct {
     llm_stage_t                     stage;
     const llm_stage_redact_conf_t  *conf;
     llm_redact_run_t                run;
-    llm_channels_t                  channels;
+    llm_channels_t                  channels;   /* texts that rules change */
+    llm_channels_t                  counted;    /* and those that are only
+                                                   counted */
     size_t                          held;       /* bytes, in all texts */
     llm_block_t                     in;
     llm_block_t                     out;
@@ -33,8 +35,20 @@ typedef struct {
                                                    gave up */
 } llm_stage_redact_t;
 
-#define llm_stage_redact_text(r, i)                                         \
-    ((llm_stage_redact_text_t *) (void *) llm_channel_at(&(r)->channels, i))
+
+/* Number i, of those that are counted first; NULL past the last. */
+static llm_stage_redact_text_t *
+llm_stage_redact_text(const llm_stage_redact_t *r, size_t i)
+{
+    size_t          n;
+    llm_channel_t  *c;
+
+    n = r->counted.list.n / sizeof(llm_channel_t *);
+    c = i < n ? llm_channel_at(&r->counted, i)
+              : llm_channel_at(&r->channels, i - n);
+
+    return (llm_stage_redact_text_t *) (void *) c;
+}
 
 
 static llm_rc_t
@@ -46,6 +60,7 @@ llm_stage_redact_init(llm_stage_t *s, const void *conf)
 
     r->conf = conf;
     llm_channels_init(&r->channels, sizeof(llm_stage_redact_text_t));
+    llm_channels_init(&r->counted, sizeof(llm_stage_redact_text_t));
 
     return llm_redact_open(&r->run, r->conf->redact, &s->chain->alloc,
                            r->conf->counts);
@@ -66,6 +81,7 @@ llm_stage_redact_drop(llm_stage_t *s)
     }
 
     llm_channels_free(&r->channels, &s->chain->alloc);
+    llm_channels_free(&r->counted, &s->chain->alloc);
 
     for (i = 0; i < 3; i++) {
         llm_block_free(&r->also[i], &s->chain->alloc);
@@ -333,18 +349,17 @@ llm_stage_redact_end_choice(llm_stage_redact_t *r, unsigned choice,
 static llm_rc_t
 llm_stage_redact_end_all(llm_stage_redact_t *r)
 {
-    size_t          i;
-    llm_rc_t        rc;
-    llm_channel_t  *c;
+    size_t                    i;
+    llm_rc_t                  rc;
+    llm_stage_redact_text_t  *t;
 
-    for (i = 0; !r->failed
-                && (c = llm_channel_at(&r->channels, i)) != NULL; i++)
+    for (i = 0; !r->failed && (t = llm_stage_redact_text(r, i)) != NULL; i++)
     {
-        if (llm_stage_is_cut(r->stage.chain, c->choice)) {
+        if (llm_stage_is_cut(r->stage.chain, t->channel.choice)) {
             continue;
         }
 
-        rc = llm_stage_redact_end(r, (llm_stage_redact_text_t *) (void *) c);
+        rc = llm_stage_redact_end(r, t);
 
         if (rc != LLM_OK && rc != LLM_DONE) {
             r->failed = 1;
@@ -472,17 +487,21 @@ llm_stage_redact_citation(llm_stage_redact_t *r, const llm_event_t *ev)
 }
 
 
-/* The text that ev is a piece of, decoded to r->in. */
+/* The text that ev is a piece of, decoded to r->in.  LLM_TOO_BIG: there are
+ * too many. */
 static llm_rc_t
 llm_stage_redact_piece(llm_stage_redact_t *r, const llm_event_t *ev,
     llm_stage_redact_text_t **t)
 {
     llm_rc_t            rc;
+    llm_channels_t     *texts;
     const llm_alloc_t  *a;
 
     a = &r->stage.chain->alloc;
+    texts = llm_stage_redact_observed(r, ev->type) ? &r->counted
+                                                   : &r->channels;
 
-    rc = llm_channel_find(&r->channels, a, ev, (llm_channel_t **) (void *) t);
+    rc = llm_channel_find(texts, a, ev, (llm_channel_t **) (void *) t);
     if (rc != LLM_OK) {
         return rc;
     }
@@ -512,6 +531,12 @@ llm_stage_redact_count(llm_stage_redact_t *r, const llm_event_t *ev)
     }
 
     rc = llm_stage_redact_piece(r, ev, &t);
+
+    /* one text too many is not counted: it goes on like the others */
+
+    if (rc == LLM_TOO_BIG) {
+        return LLM_OK;
+    }
 
     return rc == LLM_OK ? llm_stage_redact_search(r, t, r->in.p, r->in.n,
                                                   ev->whole) : rc;

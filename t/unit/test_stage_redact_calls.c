@@ -344,6 +344,70 @@ test_calls_of_allocator(void **state)
 }
 
 
+static void
+calls(stage_run_t *r, unsigned n)
+{
+    unsigned     i;
+    llm_event_t  ev;
+
+    for (i = 0; i < n; i++) {
+        ev = stage_ev(LLM_EV_TOOL_CALL);
+        ev.tool_index = i;
+        ev.text = llm_slice("[\"secret\"]");
+        stage_event(r, &ev, 0);
+    }
+}
+
+
+/* More texts than are known: a rule that only counts lets them pass, and does
+ * not take the place of what others read. */
+static void
+test_many(void **state)
+{
+    stage_run_t    r;
+    unit_redact_t  u;
+
+    (void) state;
+
+    unit_redact_begin(&u);
+    unit_redact_rule(&u, "secret", ARGS, LLM_REDACT_LOG, "");
+    open_rules(&r, &u);
+
+    calls(&r, 1100);
+    calls(&r, 1100);
+    finish(&r);
+    assert_int_equal(r.rc, LLM_OK);
+    assert_int_equal(r.nout, 2202);
+    assert_int_equal(u.counts[0], 2048);
+    stage_close(&r);
+
+    unit_redact_rule(&u, "secret", LLM_REDACT_CONTENT, LLM_REDACT_MASK,
+                     "***");
+    open_rules(&r, &u);
+    calls(&r, 1100);
+    say(&r, LLM_EV_TEXT, "a sec", 5);
+    say(&r, LLM_EV_TEXT, "ret", 3);
+    finish(&r);
+    assert_int_equal(r.rc, LLM_OK);
+    said_is(&r, LLM_EV_TEXT, 0, "a ***");
+    said_is(&r, LLM_EV_TOOL_CALL, 1099, "[\"secret\"]");
+    stage_close(&r);
+    unit_redact_end(&u);
+
+    /* what would be masked does not pass unread */
+
+    unit_redact_begin(&u);
+    unit_redact_rule(&u, "secret", ARGS, LLM_REDACT_MASK, "***");
+    open_rules(&r, &u);
+    calls(&r, 1025);
+    assert_int_equal(r.rc, LLM_TOO_BIG);
+    said_is(&r, LLM_EV_TOOL_CALL, 1023, "[\"***\"]");
+    said_is(&r, LLM_EV_TOOL_CALL, 1024, "");
+    stage_close(&r);
+    unit_redact_end(&u);
+}
+
+
 int
 main(void)
 {
@@ -354,6 +418,7 @@ main(void)
         cmocka_unit_test(test_block_at_error),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_calls_of_allocator),
+        cmocka_unit_test(test_many),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
