@@ -184,11 +184,15 @@ llm_flow_staged(void *ctx, const llm_event_t *ev)
 static llm_rc_t
 llm_flow_last(llm_stage_t *s, const llm_event_t *ev)
 {
+    llm_rc_t     rc;
     llm_flow_t  *f;
 
     f = (llm_flow_t *) (void *) ((char *) s - offsetof(llm_flow_t, last));
 
-    return llm_flow_give(f, ev);
+    rc = llm_flow_give(f, ev);
+    s->chain->closed = f->encoder.rc != LLM_OK || f->out->failed;
+
+    return rc;
 }
 
 

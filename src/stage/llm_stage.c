@@ -51,18 +51,24 @@ llm_stage_chain_init(llm_stage_chain_t *chain, const llm_stage_conf_t *conf,
 llm_rc_t
 llm_stage_chain_flush(llm_stage_chain_t *chain)
 {
-    llm_rc_t      rc;
+    llm_rc_t      rc, first;
     llm_stage_t  *s;
+
+    first = LLM_OK;
 
     for (s = chain->first; s != NULL; s = s->next) {
         rc = s->type->flush != NULL ? s->type->flush(s) : LLM_OK;
 
-        if (rc != LLM_OK) {
-            return rc;
+        if (first == LLM_OK) {
+            first = rc;
+        }
+
+        if (rc == LLM_DONE || (rc != LLM_OK && chain->closed)) {
+            break;
         }
     }
 
-    return LLM_OK;
+    return first;
 }
 
 

@@ -46,8 +46,10 @@ typedef struct {
      */
     llm_rc_t      (*event)(llm_stage_t *s, const llm_event_t *ev);
 
-    /* Gives away all that is held: nothing more comes, or not in time.  NULL:
-     * it never holds. */
+    /* Gives away all that is held: nothing more comes, or not in time.  It
+     * runs, and what is held by stages before it comes, after a fault, too:
+     * a stage that must not let through what it did not read says LLM_FAILED
+     * to that, and keeps what it holds.  NULL: it never holds. */
     llm_rc_t      (*flush)(llm_stage_t *s);
 
     /* s->due has come.  It must be later, or -1, afterwards.  NULL: has none */
@@ -77,6 +79,8 @@ struct llm_stage_chain_s {
     llm_alloc_t              alloc;
     int64_t                  now;       /* ms, the flow's clock */
     llm_stage_t             *first;     /* the last is the flow's own */
+    unsigned                 closed;    /* set by the last: the client cannot
+                                           be told any more */
     size_t                   held_max;  /* bytes that waited at once, most */
     uint64_t                 output;    /* 1/1000 tokens of output, estimated;
                                            0 without the estimate stage */
@@ -109,6 +113,10 @@ void llm_stage_held(llm_stage_t *s, size_t held);
  * its type set */
 llm_rc_t llm_stage_chain_init(llm_stage_chain_t *chain,
     const llm_stage_conf_t *conf, unsigned n, llm_stage_t *last);
+
+/* All that is held, from the first stage on.  What one stage cannot do does
+ * not keep the others from it: what they hold came before.  The first that
+ * was not LLM_OK. */
 llm_rc_t llm_stage_chain_flush(llm_stage_chain_t *chain);
 llm_rc_t llm_stage_chain_tick(llm_stage_chain_t *chain);
 int64_t llm_stage_chain_due(const llm_stage_chain_t *chain);    /* or -1 */

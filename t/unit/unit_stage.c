@@ -30,6 +30,11 @@ stage_last(llm_stage_t *s, const llm_event_t *ev)
 
     r = (stage_run_t *) (void *) ((char *) s - offsetof(stage_run_t, last));
 
+    if (r->room != 0 && r->nout == r->room) {
+        s->chain->closed = 1;
+        return LLM_FAILED;
+    }
+
     if (r->nout % 64 == 0) {
         r->out = realloc(r->out, (r->nout + 64) * sizeof(stage_out_t));
         assert_non_null(r->out);

@@ -31,6 +31,7 @@ typedef struct {
     size_t              nout;
     llm_u8             *text;       /* of all of them, decoded; LOGPROBS: raw */
     size_t              ntext;
+    size_t              room;       /* events that are taken, 0: all */
     llm_rc_t            rc;         /* the first that was not LLM_OK */
 } stage_run_t;
 
