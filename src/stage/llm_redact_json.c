@@ -405,6 +405,27 @@ llm_redact_no_scalar(llm_redact_run_t *run, llm_redact_json_t *j,
 }
 
 
+/* Whether what is too long, and continues at p, is a number so far: JSON, then,
+ * whose escapes must not be searched as they are.  It must not depend on the
+ * piece, which may have more. */
+static int
+llm_redact_numeric(const llm_block_t *scalar, const llm_u8 *p)
+{
+    size_t  i;
+    llm_u8  c;
+
+    for (i = 0; i <= LLM_REDACT_NUMBER; i++) {
+        c = i < scalar->n ? scalar->p[i] : p[i - scalar->n];
+
+        if (!(c >= '0' && c <= '9') && (c == '\0' || !strchr("+-.eE", c))) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
 /*
  * Inside of a number or a word, or in the spaces behind it.  It is not known
  * to be one before what follows it: "4111 1111" is not two.
@@ -427,7 +448,14 @@ llm_redact_scalar(llm_redact_run_t *run, llm_redact_json_t *j,
         }
 
         if ((size_t) (*p - from) + n > LLM_REDACT_NUMBER) {
-            return LLM_TOO_BIG;
+
+            if (llm_redact_numeric(&j->scalar, from)) {
+                return LLM_TOO_BIG;
+            }
+
+            *p = from;
+
+            return llm_redact_no_scalar(run, j, out);
         }
     }
 

@@ -515,6 +515,72 @@ test_spaces(void **state)
 }
 
 
+/* What begins like a number and goes on for ever is no JSON. */
+static void
+test_long(void **state)
+{
+    char         text[TEXT_MAX], want[TEXT_MAX];
+    size_t       i, n;
+    json_case_t  c;
+
+    static const char *const  begins[] = {
+        "2024", "-", "[1,t", "{\"a\":nope", "41"
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
+        case_rule(&c, "(?<=\xe5\xb9\xb4)41");
+
+        n = (size_t) sprintf(text, "%s", begins[i]);
+
+        while (n < 2048) {
+            n += (size_t) sprintf(text + n, "\xe5\xb9\xb4");
+        }
+
+        memcpy(want, text, n);
+        (void) sprintf(text + n, "41 , \"41\"");
+        (void) sprintf(want + n, "*** , \"41\"");
+
+        c.p = (const llm_u8 *) text;
+        c.n = strlen(text);
+        c.want = (const llm_u8 *) want;
+        c.nwant = strlen(want);
+        unit_all_cuts(begins[i], c.n, case_cut, &c);
+        case_end(&c);
+    }
+}
+
+
+/* A number is JSON however long it is, and so are the escapes behind it: they
+ * would hide what is looked for. */
+static void
+test_long_number(void **state)
+{
+    char         text[TEXT_MAX];
+    size_t       i, cut;
+    json_case_t  c;
+    llm_block_t  out;
+
+    (void) state;
+
+    for (i = 1024; i < 1027; i++) {
+        case_rule(&c, "41");
+
+        c.p = (const llm_u8 *) text;
+        c.n = (size_t) sprintf(text, "[-%0*d,\"4\\u0031\"]", (int) i - 1, 0);
+
+        for (cut = 1020; cut < 1030; cut++) {
+            assert_int_equal(run(&c, &out, &cut, 1),
+                             i == 1024 ? LLM_OK : LLM_TOO_BIG);
+            llm_block_free(&out, &c.alloc);
+        }
+
+        case_end(&c);
+    }
+}
+
+
 int
 main(void)
 {
@@ -525,6 +591,8 @@ main(void)
         cmocka_unit_test(test_close_name),
         cmocka_unit_test(test_no_json),
         cmocka_unit_test(test_spaces),
+        cmocka_unit_test(test_long),
+        cmocka_unit_test(test_long_number),
     };
 
     unit_seed();
