@@ -12,6 +12,9 @@ typedef struct {
     const llm_u8    *end;
     const char      *refused;
     unsigned         unbounded;
+    unsigned         extended;          /* 1: (?x), 2: (?xx) */
+    unsigned         nothing;           /* what was read is no atom: what is
+                                           behind it quantifies the last */
 } llm_redact_scan_t;
 
 
@@ -25,6 +28,13 @@ static size_t
 llm_redact_add_sizes(size_t a, size_t b)
 {
     return a + b > LLM_REDACT_MUCH ? LLM_REDACT_MUCH : a + b;
+}
+
+
+static size_t
+llm_redact_times(size_t n, size_t most)
+{
+    return n != 0 && most > LLM_REDACT_MUCH / n ? LLM_REDACT_MUCH : n * most;
 }
 
 
@@ -79,23 +89,33 @@ llm_redact_literal(llm_redact_scan_t *s)
         n += (*s->p & 0xc0) != 0x80;
     }
 
+    s->nothing = n == 0;
+
     return n;
 }
 
 
-/* The argument of an escape: in braces, else a letter, or two hexadecimal
- * digits. */
+/* The argument of an escape: in braces, else a letter, or hexadecimal digits,
+ * two at most. */
 static void
-llm_redact_argument(llm_redact_scan_t *s, size_t bare)
+llm_redact_argument(llm_redact_scan_t *s, llm_u8 escape)
 {
+    unsigned  i;
+
     if (llm_redact_is(s, 0, '{')) {
         llm_redact_behind(s, '}');
         return;
     }
 
-    while (bare-- > 0 && s->p < s->end
-           && ((*s->p >= '0' && *s->p <= '9')
-               || ((*s->p | 0x20) >= 'a' && (*s->p | 0x20) <= 'z')))
+    if (escape != 'x') {
+        s->p += s->p < s->end;
+        return;
+    }
+
+    for (i = 0; i < 2 && s->p < s->end
+                && (llm_redact_digit(s) || ((*s->p | 0x20) >= 'a'
+                                            && (*s->p | 0x20) <= 'f'));
+         i++)
     {
         s->p++;
     }
@@ -139,7 +159,11 @@ llm_redact_escape(llm_redact_scan_t *s)
 
     switch (c) {
 
-    case 'b': case 'B': case 'A': case 'z': case 'E':
+    case 'b': case 'B': case 'A': case 'z':
+        return 0;
+
+    case 'E':
+        s->nothing = 1;
         return 0;
 
     case 'Z':
@@ -161,7 +185,7 @@ llm_redact_escape(llm_redact_scan_t *s)
         return 1;
 
     case 'p': case 'P': case 'o': case 'x':
-        llm_redact_argument(s, c == 'x' ? 2 : 1);
+        llm_redact_argument(s, c);
         return 1;
 
     case 'c':
@@ -219,12 +243,53 @@ llm_redact_posix(llm_redact_scan_t *s)
 }
 
 
+/* Whether a backslash and c are next: then they are behind. */
+static int
+llm_redact_escaped(llm_redact_scan_t *s, llm_u8 c)
+{
+    if (!llm_redact_is(s, 0, '\\') || !llm_redact_is(s, 1, c)) {
+        return 0;
+    }
+
+    s->p += 2;
+
+    return 1;
+}
+
+
+/* Behind the bracket of a class: to its first member, which is a ] that does
+ * not end it, too. */
+static void
+llm_redact_class_begins(llm_redact_scan_t *s)
+{
+    unsigned  negated;
+
+    for (negated = 0; s->p < s->end; /* void */ ) {
+
+        if (llm_redact_is(s, 0, '^') && !negated) {
+            negated = 1;
+            s->p++;
+
+        } else if (s->extended > 1 && (*s->p == ' ' || *s->p == '\t')) {
+            s->p++;
+
+        } else if (s->end - s->p > 3 && memcmp(s->p, "\\Q\\E", 4) == 0) {
+            s->p += 4;
+
+        } else if (!llm_redact_escaped(s, 'E')) {
+            break;
+        }
+    }
+
+    s->p += llm_redact_is(s, 0, ']');
+}
+
+
 /* Behind the bracket of a class. */
 static size_t
 llm_redact_class(llm_redact_scan_t *s)
 {
-    s->p += llm_redact_is(s, 0, '^');
-    s->p += llm_redact_is(s, 0, ']');
+    llm_redact_class_begins(s);
 
     while (s->p < s->end) {
 
@@ -237,14 +302,21 @@ llm_redact_class(llm_redact_scan_t *s)
             continue;
         }
 
-        if (*s->p == '\\' && llm_redact_is(s, 1, 'Q')) {
-            s->p += 2;
+        if (llm_redact_escaped(s, 'Q')) {
             (void) llm_redact_literal(s);
             continue;
         }
 
-        s->p += *s->p == '\\' && s->end - s->p > 1 ? 2 : 1;
+        /* the ] of \c] and of \] */
+
+        if (!llm_redact_escaped(s, 'c') && *s->p == '\\') {
+            s->p++;
+        }
+
+        s->p += s->p < s->end;
     }
+
+    s->nothing = 0;
 
     return 1;
 }
@@ -254,9 +326,10 @@ llm_redact_class(llm_redact_scan_t *s)
 static int
 llm_redact_options(llm_redact_scan_t *s)
 {
-    llm_u8  c;
+    llm_u8    c;
+    unsigned  on;
 
-    while (s->p < s->end) {
+    for (on = 1; s->p < s->end; /* void */ ) {
         c = *s->p++;
 
         if (c == ':') {
@@ -267,6 +340,16 @@ llm_redact_options(llm_redact_scan_t *s)
             s->p--;
             return 0;
         }
+
+        if (c == '^' || (c == 'x' && !on)) {
+            s->extended = 0;
+
+        } else if (c == 'x') {
+            s->extended = llm_redact_is(s, 0, 'x') ? 2 : 1;
+            s->p += s->extended - 1;
+        }
+
+        on = on && c != '-';
 
         /* with x what stands there is not what is matched */
 
@@ -370,11 +453,13 @@ llm_redact_special(llm_redact_scan_t *s, int *zero)
 static size_t
 llm_redact_group(llm_redact_scan_t *s)
 {
-    int     zero, more;
-    size_t  n;
+    int       zero, more;
+    size_t    n;
+    unsigned  extended;
 
     zero = 0;
     more = 1;
+    extended = s->extended;
 
     if (llm_redact_is(s, 0, '*')) {
         s->refused = "(*...) is not supported";
@@ -386,11 +471,33 @@ llm_redact_group(llm_redact_scan_t *s)
         more = llm_redact_special(s, &zero);
     }
 
-    n = more ? llm_redact_alternatives(s) : 0;
+    n = 0;
+    s->nothing = !more;
+
+    /* an option holds to the end of the group around it */
+
+    if (more) {
+        n = llm_redact_alternatives(s);
+        s->extended = extended;
+    }
 
     s->p += llm_redact_is(s, 0, ')');
 
     return zero ? 0 : n;
+}
+
+
+/* What (?x) skips: a space, a comment. */
+static size_t
+llm_redact_skip(llm_redact_scan_t *s, llm_u8 c)
+{
+    s->nothing = 1;
+
+    if (c == '#') {
+        llm_redact_behind(s, '\n');
+    }
+
+    return 0;
 }
 
 
@@ -400,6 +507,10 @@ llm_redact_atom(llm_redact_scan_t *s)
     llm_u8  c;
 
     c = *s->p++;
+
+    if (s->extended && (c == ' ' || (c >= '\t' && c <= '\r') || c == '#')) {
+        return llm_redact_skip(s, c);
+    }
 
     switch (c) {
 
@@ -426,37 +537,50 @@ llm_redact_atom(llm_redact_scan_t *s)
 }
 
 
-/* {n}, {n,}, {n,m}: the most, or 0: there is none here. */
-static int
-llm_redact_braces(llm_redact_scan_t *s, size_t *most)
+static void
+llm_redact_spaces(llm_redact_scan_t *s, unsigned *odd)
 {
+    while (llm_redact_is(s, 0, ' ') || llm_redact_is(s, 0, '\t')) {
+        *odd = 1;
+        s->p++;
+    }
+}
+
+
+/* {n}, {n,}, {n,m}: the most; 0: there is none here.  *odd: with spaces, or
+ * without n: PCRE2 takes it for a quantifier since 10.43, for text before. */
+static int
+llm_redact_braces(llm_redact_scan_t *s, size_t *most, unsigned *odd)
+{
+    unsigned       digits;
     const llm_u8  *p;
 
     p = s->p++;
+    *odd = 0;
 
-    if (llm_redact_digit(s) || llm_redact_is(s, 0, ',')) {
-        *most = llm_redact_number(s);
+    llm_redact_spaces(s, odd);
+    digits = llm_redact_digit(s) != 0;
+    *most = llm_redact_number(s);
+    llm_redact_spaces(s, odd);
 
-        if (llm_redact_is(s, 0, ',')) {
-            s->p++;
+    if (llm_redact_is(s, 0, ',')) {
+        s->p++;
+        *odd |= !digits;
 
-            /* {,m}: in newer versions of PCRE2 a quantifier, else text */
-
-            *most = llm_redact_digit(s) && p[1] != ','
-                    ? llm_redact_number(s) : LLM_REDACT_MUCH;
-
-            (void) llm_redact_number(s);
-        }
-
-        if (llm_redact_is(s, 0, '}')) {
-            s->p++;
-            return 1;
-        }
+        llm_redact_spaces(s, odd);
+        digits |= llm_redact_digit(s) != 0 ? 2 : 0;
+        *most = digits & 2 ? llm_redact_number(s) : LLM_REDACT_MUCH;
+        llm_redact_spaces(s, odd);
     }
 
-    s->p = p;
+    if (digits == 0 || !llm_redact_is(s, 0, '}')) {
+        s->p = p;
+        return 0;
+    }
 
-    return 0;
+    s->p++;
+
+    return 1;
 }
 
 
@@ -464,9 +588,12 @@ llm_redact_braces(llm_redact_scan_t *s, size_t *most)
 static size_t
 llm_redact_quantified(llm_redact_scan_t *s, size_t n)
 {
-    size_t  most;
+    size_t         most;
+    unsigned       odd;
+    const llm_u8  *p;
 
-    while (s->p < s->end) {
+    for (p = s->p; s->p < s->end; p = s->p) {
+        odd = 0;
 
         if (*s->p == '*' || *s->p == '+') {
             s->p++;
@@ -476,7 +603,7 @@ llm_redact_quantified(llm_redact_scan_t *s, size_t n)
             s->p++;
             most = 1;
 
-        } else if (*s->p != '{' || !llm_redact_braces(s, &most)) {
+        } else if (*s->p != '{' || !llm_redact_braces(s, &most, &odd)) {
             break;
         }
 
@@ -484,8 +611,18 @@ llm_redact_quantified(llm_redact_scan_t *s, size_t n)
             s->unbounded = 1;
         }
 
-        n = n != 0 && most > LLM_REDACT_MUCH / n ? LLM_REDACT_MUCH : n * most;
+        if (odd) {
 
+            /* not less than either reading: what follows is of its last
+             * character, then, or of both */
+
+            most = most != 0 ? most : 1;
+            n = llm_redact_times(n, most);
+            n = llm_redact_add_sizes(n, (size_t) (s->p - p));
+            continue;
+        }
+
+        n = llm_redact_times(n, most);
         s->p += llm_redact_is(s, 0, '?') || llm_redact_is(s, 0, '+');
     }
 
@@ -497,23 +634,36 @@ llm_redact_quantified(llm_redact_scan_t *s, size_t n)
 static size_t
 llm_redact_alternatives(llm_redact_scan_t *s)
 {
-    size_t  most, n;
+    size_t  most, n, atom, last;
 
     most = 0;
     n = 0;
+    last = 0;
 
     while (s->p < s->end && *s->p != ')' && s->refused == NULL) {
 
         if (*s->p == '|') {
             s->p++;
+            n = llm_redact_add_sizes(n, last);
             most = n > most ? n : most;
             n = 0;
+            last = 0;
             continue;
         }
 
-        n = llm_redact_add_sizes(n, llm_redact_quantified(s,
-                                                    llm_redact_atom(s)));
+        s->nothing = 0;
+        atom = llm_redact_atom(s);
+
+        if (!s->nothing) {
+            n = llm_redact_add_sizes(n, last);
+            last = atom;
+        }
+
+        last = llm_redact_quantified(s, last);
     }
+
+    n = llm_redact_add_sizes(n, last);
+    s->nothing = 0;
 
     return n > most ? n : most;
 }
@@ -528,6 +678,7 @@ llm_redact_bound(const llm_u8 *p, size_t n, size_t *max, const char **why)
     s.end = p + n;
     s.refused = NULL;
     s.unbounded = 0;
+    s.extended = 0;
 
     *max = llm_redact_alternatives(&s);
     *why = s.refused;
