@@ -260,12 +260,33 @@ llm_redact_codes(llm_redact_t *r, llm_redact_pattern_t *one, const llm_u8 *p,
 }
 
 
+/* How far the latest pattern looks back.  PCRE2 says it of one lookbehind: one
+ * in another begins where that has come to. */
+static void
+llm_redact_looks(llm_redact_t *r, unsigned nested)
+{
+    size_t                       behind;
+    uint32_t                     one;
+    const llm_redact_pattern_t  *p;
+
+    p = &llm_redact_patterns(r)[llm_redact_npatterns(r) - 1];
+    one = 0;
+    (void) pcre2_pattern_info(p->search, PCRE2_INFO_MAXLOOKBEHIND, &one);
+
+    /* \b looks back, too; and ^ and \A at the far end must still see that
+     * something is before them */
+
+    behind = (size_t) one * (nested != 0 ? nested : 1) + 2;
+
+    r->behind = behind > r->behind ? behind : r->behind;
+}
+
+
 static llm_rc_t
 llm_redact_append(llm_redact_t *r, llm_redact_pattern_t *one, const llm_u8 *p,
     size_t n, llm_redact_why_t *why)
 {
     llm_rc_t  rc;
-    uint32_t  behind;
 
     rc = llm_redact_codes(r, one, p, n, why);
 
@@ -280,14 +301,7 @@ llm_redact_append(llm_redact_t *r, llm_redact_pattern_t *one, const llm_u8 *p,
         return rc;
     }
 
-    behind = 0;
-    (void) pcre2_pattern_info(one->search, PCRE2_INFO_MAXLOOKBEHIND, &behind);
-
-    /* ^ and \A at the far end must still see that something is before them */
-
-    if (behind + 2 > r->behind) {
-        r->behind = behind + 2;
-    }
+    llm_redact_looks(r, 1);
 
     return LLM_OK;
 }
@@ -369,19 +383,19 @@ llm_rc_t
 llm_redact_regex(llm_redact_t *r, const llm_redact_rule_t *rule,
     const llm_u8 *p, size_t n, llm_redact_why_t *why)
 {
-    size_t       bound, max;
-    llm_rc_t     rc, known;
-    const char  *refused;
+    size_t              max;
+    llm_rc_t            rc, known;
+    llm_redact_bound_t  bound;
 
     rc = llm_redact_check(r, p, n, why);
     if (rc != LLM_OK) {
         return rc == LLM_TOO_BIG ? LLM_INVALID : rc;
     }
 
-    known = llm_redact_bound(p, n, &bound, &refused);
+    known = llm_redact_bound(p, n, &bound);
 
     if (known == LLM_INVALID) {
-        return llm_redact_why(why, -1, refused);
+        return llm_redact_why(why, -1, bound.why);
     }
 
     if (rule->max == 0 && known != LLM_OK) {
@@ -389,19 +403,23 @@ llm_redact_regex(llm_redact_t *r, const llm_redact_rule_t *rule,
                               "\"max=\" is needed");
     }
 
-    if (rule->max == 0 && bound > LLM_REDACT_MAX) {
+    if (rule->max == 0 && bound.max > LLM_REDACT_MAX) {
         return llm_redact_why(why, -1, "can match more than 256 characters, "
                               "\"max=\" is needed");
     }
 
-    max = known == LLM_OK && (rule->max == 0 || bound < rule->max)
-          ? bound : rule->max;
+    max = known == LLM_OK && (rule->max == 0 || bound.max < rule->max)
+          ? bound.max : rule->max;
 
     rc = llm_redact_add(r, rule);
 
     if (rc == LLM_OK) {
-        rc = llm_redact_compile(r, p, n, max, known != LLM_OK || bound > max,
-                                why);
+        rc = llm_redact_compile(r, p, n, max,
+                                known != LLM_OK || bound.max > max, why);
+    }
+
+    if (rc == LLM_OK) {
+        llm_redact_looks(r, bound.nested);
     }
 
     if (rc == LLM_INVALID) {

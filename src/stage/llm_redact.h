@@ -204,13 +204,18 @@ void llm_redact_json_free(llm_redact_run_t *run, llm_redact_json_t *j);
 /* PCRE2's general context over an allocator that outlives it; NULL. */
 void *llm_redact_general(const llm_alloc_t *a);
 
+typedef struct {
+    size_t                max;          /* characters of a match */
+    unsigned              nested;       /* lookbehinds, one in the other */
+    const char           *why;          /* it is refused, else NULL */
+} llm_redact_bound_t;
+
 /*
  * The most characters that a pattern, which compiles, can match, if they can
  * be told: LLM_OK, or LLM_AGAIN when they cannot.  LLM_INVALID: it has what
- * has no meaning in a stream, *why says what.
+ * has no meaning in a stream, b->why says what.
  */
-llm_rc_t llm_redact_bound(const llm_u8 *p, size_t n, size_t *max,
-    const char **why);
+llm_rc_t llm_redact_bound(const llm_u8 *p, size_t n, llm_redact_bound_t *b);
 
 /* Adds a rule and says which it is. */
 llm_rc_t llm_redact_add(llm_redact_t *r, const llm_redact_rule_t *rule);

@@ -13,6 +13,8 @@ typedef struct {
     const char      *refused;
     unsigned         unbounded;
     unsigned         extended;          /* 1: (?x), 2: (?xx) */
+    unsigned         behind;            /* lookbehinds around this place */
+    unsigned         nested;            /* the most of them at any */
     unsigned         nothing;           /* what was read is no atom: what is
                                            behind it quantifies the last */
 } llm_redact_scan_t;
@@ -122,11 +124,30 @@ llm_redact_argument(llm_redact_scan_t *s, llm_u8 escape)
 }
 
 
-/* A reference to a group, of any spelling. */
+/* A group is called here.  In a lookbehind it could look back from there, and
+ * so on: nobody says how far. */
 static void
-llm_redact_reference(llm_redact_scan_t *s)
+llm_redact_called(llm_redact_scan_t *s)
 {
     s->unbounded = 1;
+
+    if (s->behind != 0) {
+        s->refused = "a recursion in a lookbehind is not supported";
+    }
+}
+
+
+/* A reference to a group, of any spelling; \g<n> and \g'n' are calls. */
+static void
+llm_redact_reference(llm_redact_scan_t *s, llm_u8 escape)
+{
+    s->unbounded = 1;
+
+    if (escape == 'g' && (llm_redact_is(s, 0, '<')
+                          || llm_redact_is(s, 0, '\'')))
+    {
+        llm_redact_called(s);
+    }
 
     if (llm_redact_is(s, 0, '<')) {
         llm_redact_behind(s, '>');
@@ -201,7 +222,7 @@ llm_redact_escape(llm_redact_scan_t *s)
         return 1;
 
     case 'g': case 'k':
-        llm_redact_reference(s);
+        llm_redact_reference(s, c);
         return 1;
 
     default:
@@ -370,6 +391,10 @@ llm_redact_call(llm_redact_scan_t *s)
 {
     s->unbounded = 1;
 
+    if (!llm_redact_is(s, 0, 'P') || !llm_redact_is(s, 1, '=')) {
+        llm_redact_called(s);
+    }
+
     while (s->p < s->end && *s->p != ')') {
         s->p++;
     }
@@ -409,6 +434,8 @@ llm_redact_special(llm_redact_scan_t *s, int *zero)
                          || llm_redact_is(s, 1, '*')))
         {
             s->p += 2;
+            s->behind++;
+            s->nested = s->behind > s->nested ? s->behind : s->nested;
             *zero = 1;
             return 1;
         }
@@ -455,10 +482,11 @@ llm_redact_group(llm_redact_scan_t *s)
 {
     int       zero, more;
     size_t    n;
-    unsigned  extended;
+    unsigned  behind, extended;
 
     zero = 0;
     more = 1;
+    behind = s->behind;
     extended = s->extended;
 
     if (llm_redact_is(s, 0, '*')) {
@@ -479,6 +507,7 @@ llm_redact_group(llm_redact_scan_t *s)
     if (more) {
         n = llm_redact_alternatives(s);
         s->extended = extended;
+        s->behind = behind;
     }
 
     s->p += llm_redact_is(s, 0, ')');
@@ -670,18 +699,18 @@ llm_redact_alternatives(llm_redact_scan_t *s)
 
 
 llm_rc_t
-llm_redact_bound(const llm_u8 *p, size_t n, size_t *max, const char **why)
+llm_redact_bound(const llm_u8 *p, size_t n, llm_redact_bound_t *b)
 {
     llm_redact_scan_t  s;
 
+    memset(&s, 0, sizeof(llm_redact_scan_t));
+
     s.p = p;
     s.end = p + n;
-    s.refused = NULL;
-    s.unbounded = 0;
-    s.extended = 0;
 
-    *max = llm_redact_alternatives(&s);
-    *why = s.refused;
+    b->max = llm_redact_alternatives(&s);
+    b->nested = s.nested;
+    b->why = s.refused;
 
     if (s.refused != NULL) {
         return LLM_INVALID;

@@ -116,12 +116,12 @@ matches_are(const char *pattern, const pcre2_code *code, size_t max,
 static void
 test_random(void **state)
 {
-    int          error;
-    char         pattern[200], text[TEXT_MAX];
-    size_t       i, max, n, bounded;
-    PCRE2_SIZE   at;
-    const char  *why;
-    pcre2_code  *code;
+    int                 error;
+    char                pattern[200], text[TEXT_MAX];
+    size_t              i, n, bounded;
+    PCRE2_SIZE          at;
+    pcre2_code         *code;
+    llm_redact_bound_t  bound;
 
     (void) state;
 
@@ -137,12 +137,12 @@ test_random(void **state)
             continue;
         }
 
-        if (llm_redact_bound((const llm_u8 *) pattern, strlen(pattern), &max,
-                             &why)
+        if (llm_redact_bound((const llm_u8 *) pattern, strlen(pattern),
+                             &bound)
             == LLM_OK)
         {
             n = random_text(text);
-            matches_are(pattern, code, max, text, n);
+            matches_are(pattern, code, bound.max, text, n);
             bounded++;
         }
 

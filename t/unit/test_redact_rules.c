@@ -92,17 +92,15 @@ text_is(rules_t *r, const char *text, const char *want)
 static void
 bound_is(const char *pattern, long want)
 {
-    size_t       max;
-    llm_rc_t     rc;
-    const char  *why;
+    llm_rc_t            rc;
+    llm_redact_bound_t  bound;
 
-    rc = llm_redact_bound((const llm_u8 *) pattern, strlen(pattern), &max,
-                          &why);
+    rc = llm_redact_bound((const llm_u8 *) pattern, strlen(pattern), &bound);
 
-    if (rc == LLM_OK ? want != (long) max : rc == LLM_AGAIN ? want != -1
-                                                            : want != -2)
+    if (rc == LLM_OK ? want != (long) bound.max
+                     : rc == LLM_AGAIN ? want != -1 : want != -2)
     {
-        fail_msg("/%s/: rc %d, %zu, not %ld", pattern, rc, max, want);
+        fail_msg("/%s/: rc %d, %zu, not %ld", pattern, rc, bound.max, want);
     }
 }
 
@@ -147,6 +145,11 @@ test_bounds(void **state)
         { "(?=a\\K)b", -2 }, { "(?x)# [\n\\Ka", -2 },
         { "(?x:a#(\n)\\Ka", -2 }, { "(?x)(?-x)#\\Ka", -2 },
         { "(?x-x)#\\Ka", -2 }, { "(?x:(?^)#\\Ka)", -2 },
+        { "(?<=(?1))(a)", -2 }, { "((?<=(?=(?1)|b)..)a)", -2 },
+        { "(?<n>a)(?<!(?:\\g<n>))b", -2 }, { "(a)(?<=\\g'1')b", -2 },
+        { "(?<n>a)(?<=(?P>n))", -2 }, { "(?<n>a)(?<=(?&n))", -2 },
+        { "(?<=(?=a(?R))b)a", -2 }, { "(?<n>a)(?<=(?P=n)\\1\\g1)b", -1 },
+        { "(?<=a)(b)(?1)", -1 }, { "(?<n>a)(?=(?<=a)\\g<n>)", -1 },
         { "(?xx)[ ](?#]\\Ka", -2 }, { "(?x)[ ](?#]\\Ka)", -1 }
     };
 

@@ -477,6 +477,47 @@ test_places(void **state)
 }
 
 
+/* A lookbehind that looks back from where another has looked back to. */
+static void
+test_nested(void **state)
+{
+    char         text[600];
+    size_t       i, n, at, from;
+    rules_t      r;
+    llm_block_t  out;
+
+    static const char *const  cases[] = {
+        "(?<=(?<=password) is: )\\d{4}", " password is: ",
+        "(?<=(?<=key)(?:::::))\\d{4}", " key::::",
+        "(?<=(?=(?<=\\bsecret )(?<!1))is )\\d{4}", " secret is ",
+        "(?<=(?<=(?<=one )two )three )\\d{4}", " one two three ",
+        "(?x)(?<=(?<=(?<=one[ ]) #)\n two[ ])three[ ])\\d{4}",
+        " one two three ",
+        "(?<=(?<=\\A.{290}) password is: )\\d{4}", " password is: "
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i += 2) {
+        for (from = 290; from < 310; from++) {
+            rules_begin(&r);
+            assert_int_equal(rules_add(&r, cases[i], 9, LLM_REDACT_MASK),
+                             LLM_OK);
+
+            memset(text, 'x', from);
+            at = from + (size_t) sprintf(text + from, "%s", cases[i + 1]);
+            n = at + (size_t) sprintf(text + at, "1234.");
+
+            assert_int_equal(cut(&r, &out, (llm_u8 *) text, n, &at, 1),
+                             LLM_OK);
+            assert_int_equal(r.counts[0], i != 10 || from == 290);
+            llm_block_free(&out, &r.alloc);
+            rules_end(&r);
+        }
+    }
+}
+
+
 int
 main(void)
 {
@@ -484,6 +525,7 @@ main(void)
         cmocka_unit_test(test_examples),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_nested),
     };
 
     unit_seed();
