@@ -113,10 +113,9 @@ llm_rc_t llm_redact_regex(llm_redact_t *r, const llm_redact_rule_t *rule,
  * The same with a list of words or phrases, one a line; lines that are blank
  * or begin with # are none.  They are found in any case, and, where their ends
  * are letters of a script that puts spaces between words, as whole words.
- * [p, p + n) is changed.
  */
 llm_rc_t llm_redact_words(llm_redact_t *r, const llm_redact_rule_t *rule,
-    llm_u8 *p, size_t n, llm_redact_why_t *why);
+    const llm_u8 *p, size_t n, llm_redact_why_t *why);
 
 
 /* What searching needs besides the rules; one for an answer. */

@@ -7,6 +7,8 @@
 #include "llm_redact.h"
 #include "llm_utf8.h"
 
+#include <utf8proc.h>
+
 
 /* bytes of words in one pattern, as long as it is not too large */
 #define LLM_REDACT_PART  8192
@@ -34,6 +36,7 @@ typedef struct {
 
 typedef struct {
     llm_redact_t       *redact;
+    llm_block_t         folded;         /* their bytes */
     llm_block_t         words;          /* llm_redact_word_t */
     llm_block_t         source;         /* of a pattern */
     llm_redact_run_t    run;            /* of `letter` */
@@ -382,13 +385,56 @@ llm_redact_sort(llm_redact_list_t *l)
 }
 
 
+/* The one letter that stands for all that PCRE2 finds for it in any case. */
+static utf8proc_int32_t
+llm_redact_fold(utf8proc_int32_t c)
+{
+    /* PCRE2 has no other case of the dotted I and of the i without a dot */
+
+    if (c == 0x130 || c == 0x131) {
+        return c;
+    }
+
+    /* some have a small letter only, some, as the long s, a large one only */
+
+    return utf8proc_tolower(utf8proc_toupper(utf8proc_tolower(c)));
+}
+
+
+/* Adds a word.  The tree is one of bytes, so that letters that are found alike
+ * must be alike. */
+static llm_rc_t
+llm_redact_add_word(llm_redact_list_t *l, const llm_u8 *p, size_t n)
+{
+    llm_u8             *dst;
+    llm_redact_word_t   w;
+    utf8proc_int32_t    c;
+    utf8proc_ssize_t    k;
+
+    dst = l->folded.p + l->folded.n;
+    w.p = dst;
+
+    while (n != 0) {
+        k = utf8proc_iterate(p, (utf8proc_ssize_t) n, &c);
+        dst += llm_utf8_put(dst, (uint32_t) llm_redact_fold(c));
+        p += k;
+        n -= (size_t) k;
+    }
+
+    w.n = (size_t) (dst - w.p);
+    l->folded.n += w.n;
+
+    return llm_block_append(&l->words, &l->redact->alloc, &w,
+                            sizeof(llm_redact_word_t));
+}
+
+
 /* One line without its end. */
 static llm_rc_t
-llm_redact_line(llm_redact_list_t *l, llm_u8 *p, size_t n, long line,
+llm_redact_line(llm_redact_list_t *l, const llm_u8 *p, size_t n, long line,
     llm_redact_why_t *why)
 {
-    size_t             i, chars;
-    llm_redact_word_t  w;
+    size_t  chars;
 
     if (llm_utf8_check(p, n) & LLM_UTF8_INVALID) {
         return llm_redact_why(why, line, "is not UTF-8");
@@ -419,28 +465,26 @@ llm_redact_line(llm_redact_list_t *l, llm_u8 *p, size_t n, long line,
         return llm_redact_why(why, line, "is longer than \"max=\"");
     }
 
-    /* found in any case: only so that there are fewer of them */
-
-    for (i = 0; i < n; i++) {
-        p[i] = p[i] >= 'A' && p[i] <= 'Z' ? p[i] | 0x20 : p[i];
-    }
-
     l->max = chars > l->max ? chars : l->max;
-    w.p = p;
-    w.n = n;
 
-    return llm_block_append(&l->words, &l->redact->alloc, &w,
-                            sizeof(llm_redact_word_t));
+    return llm_redact_add_word(l, p, n);
 }
 
 
 static llm_rc_t
-llm_redact_lines(llm_redact_list_t *l, llm_u8 *p, size_t n,
+llm_redact_lines(llm_redact_list_t *l, const llm_u8 *p, size_t n,
     llm_redact_why_t *why)
 {
-    long      line;
-    llm_u8   *end, *eol;
-    llm_rc_t  rc;
+    long           line;
+    llm_rc_t       rc;
+    const llm_u8  *end, *eol;
+
+    /* words point into it, so it must not grow: a letter has 4 bytes at most */
+
+    rc = llm_block_reserve(&l->folded, &l->redact->alloc, n * 4);
+    if (rc != LLM_OK) {
+        return rc;
+    }
 
     end = p + n;
 
@@ -513,8 +557,8 @@ llm_redact_parts(llm_redact_list_t *l, llm_redact_why_t *why)
 
 
 llm_rc_t
-llm_redact_words(llm_redact_t *r, const llm_redact_rule_t *rule, llm_u8 *p,
-    size_t n, llm_redact_why_t *why)
+llm_redact_words(llm_redact_t *r, const llm_redact_rule_t *rule,
+    const llm_u8 *p, size_t n, llm_redact_why_t *why)
 {
     llm_rc_t           rc;
     llm_redact_list_t  l;
@@ -540,6 +584,7 @@ llm_redact_words(llm_redact_t *r, const llm_redact_rule_t *rule, llm_u8 *p,
 
     llm_redact_close(&l.run);
     llm_redact_free(&l.letter);
+    llm_block_free(&l.folded, &r->alloc);
     llm_block_free(&l.words, &r->alloc);
     llm_block_free(&l.source, &r->alloc);
 
