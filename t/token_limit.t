@@ -52,6 +52,7 @@ http {
     llm_stream_limit_zone \$http_x_key zone=big:1m rate=60t/m;
     llm_stream_limit_zone \$http_x_key zone=small:1m rate=600t/m;
     llm_stream_limit_zone \$http_x_other zone=other:1m rate=10t/s;
+    llm_stream_limit_zone \$http_x_key zone=full:64k rate=1t/m;
     llm_stream_limit_zone "@{[ '\$http_x_key' x 10 ]}" zone=long:1m rate=10t/s;
 
     upstream two { server %%MOCK%%; server %%UPSTREAM%% backup; }
@@ -73,6 +74,8 @@ http {
             llm_stream_limit zone=small; }
         location /long/ { llm_stream openai http://%%MOCK%%;
             llm_stream_limit zone=long; }
+        location /full/ { llm_stream openai http://%%MOCK%%;
+            llm_stream_limit zone=full burst=@{[ BIG ]}; }
         location /both/ { llm_stream openai http://%%MOCK%%;
             llm_stream_limit zone=small; llm_stream_limit zone=other; }
         location /off/ { llm_stream openai http://%%MOCK%%;
@@ -663,6 +666,46 @@ subtest 'a subrequest' => sub {
         $left = $l->left('/big/chat/completions', 'mirror');
         return $left >= BIG - $used && $left <= BIG - HELLO;
     }), 'and so is the mirrored one, by its own') or diag($left);
+};
+
+
+# A bucket of which something was taken is idle, but not worth nothing: as few
+# of them as possible make room.  What it was is seen by what is left.
+
+subtest 'streams in a full zone' => sub {
+    my $path = '/full/chat/completions';
+    my $room = 500;
+    my $streams = 100;
+    my $known = sub {
+        my $r = $l->get($path, key => "idle$_[0]", mock => 'status=400',
+            body => { model => 'probe', max_tokens => 1 });
+
+        return $r->{status} == 400
+            && $r->{headers}{'x-ratelimit-remaining-tokens'}
+                < BIG - HELLO - 1;
+    };
+
+    $l->get($path, key => "idle$_", mock => 'tokens=1') for 1 .. $room;
+
+    # each one that is asked for is the latest: the first that is not known
+    # comes after all that are
+    my $oldest = $room;
+    $oldest-- while $oldest > 1 && $known->($oldest - 1);
+    cmp_ok($oldest, '>', 1, 'the zone is full');
+
+    my @held = map { $l->ask($path, key => 'held', mock => "lockstep=full$_",
+        body => { max_tokens => 1 }) } 1 .. $streams;
+
+    is(scalar(grep { $_->status == 200 } @held), $streams,
+        'idle keys make room for each');
+    $_->close for @held;
+    ok($mock->wait(id => "full$streams", end => 1), 'they leave');
+
+    # from the latest on
+    my $lost = $oldest;
+    $lost++ while $lost <= $room && $known->($lost);
+    cmp_ok($room - $lost + 1, '<=', $streams + 5,
+        'no more keys than streams are forgotten, but for a few');
 };
 
 

@@ -27,7 +27,7 @@ static ngx_llm_stream_limit_node_t *ngx_llm_stream_limit_lookup(
 static ngx_llm_stream_limit_node_t *ngx_llm_stream_limit_new_node(
     ngx_llm_stream_limit_zone_t *zone, ngx_str_t *key);
 static void *ngx_llm_stream_limit_alloc(ngx_llm_stream_limit_zone_t *zone,
-    size_t size);
+    size_t size, size_t len);
 static void ngx_llm_stream_limit_expire(ngx_llm_stream_limit_zone_t *zone);
 static void ngx_llm_stream_limit_delete(ngx_llm_stream_limit_zone_t *zone,
     ngx_llm_stream_limit_node_t *node);
@@ -38,7 +38,7 @@ static void ngx_llm_stream_limit_tell(ngx_llm_stream_limit_zone_t *zone,
 static void ngx_llm_stream_limit_settle_locked(
     ngx_llm_stream_limit_zone_t *zone, ngx_llm_stream_limit_record_t *record);
 static ngx_llm_stream_limit_owner_t *ngx_llm_stream_limit_owner(
-    ngx_llm_stream_limit_zone_t *zone);
+    ngx_llm_stream_limit_zone_t *zone, ngx_str_t *key);
 static ngx_uint_t ngx_llm_stream_limit_sweep_locked(
     ngx_llm_stream_limit_zone_t *zone);
 static void ngx_llm_stream_limit_watch_handler(ngx_event_t *ev);
@@ -164,7 +164,7 @@ ngx_llm_stream_limit_reserve(ngx_llm_stream_limit_zone_t *zone,
     ngx_llm_stream_limit_expire(zone);
 
     rc = NGX_ERROR;
-    owner = ngx_llm_stream_limit_owner(zone);
+    owner = ngx_llm_stream_limit_owner(zone, &ask->key);
     node = owner ? ngx_llm_stream_limit_lookup(zone, &ask->key) : NULL;
 
     if (node == NULL) {
@@ -222,7 +222,8 @@ ngx_llm_stream_limit_new_record(ngx_llm_stream_limit_zone_t *zone,
     }
 
     record = ngx_llm_stream_limit_alloc(zone,
-                                       sizeof(ngx_llm_stream_limit_record_t));
+                                        sizeof(ngx_llm_stream_limit_record_t),
+                                        node->len);
     if (record == NULL) {
         if (--node->taken == 0) {
             ngx_queue_insert_head(&zone->sh->idle, &node->u.queue);
@@ -327,14 +328,10 @@ static ngx_llm_stream_limit_node_t *
 ngx_llm_stream_limit_new_node(ngx_llm_stream_limit_zone_t *zone,
     ngx_str_t *key)
 {
-    size_t                        size;
     ngx_rbtree_node_t            *node;
     ngx_llm_stream_limit_node_t  *n;
 
-    size = offsetof(ngx_rbtree_node_t, color)
-           + offsetof(ngx_llm_stream_limit_node_t, data) + key->len;
-
-    node = ngx_llm_stream_limit_alloc(zone, size);
+    node = ngx_llm_stream_limit_alloc(zone, 0, key->len);
     if (node == NULL) {
         return NULL;
     }
@@ -355,16 +352,24 @@ ngx_llm_stream_limit_new_node(ngx_llm_stream_limit_zone_t *zone,
 }
 
 
-/* At the expense of the keys not asked for the longest; NULL: all are in use,
- * or too many would have to go. */
+/*
+ * At the expense of the keys not asked for the longest; NULL: all are in use,
+ * or too many would have to go.  Nothing is smaller than the node of a key of
+ * len bytes: memory of another size is on other pages, and a page is given
+ * back only when all of it is free.
+ */
 
 static void *
-ngx_llm_stream_limit_alloc(ngx_llm_stream_limit_zone_t *zone, size_t size)
+ngx_llm_stream_limit_alloc(ngx_llm_stream_limit_zone_t *zone, size_t size,
+    size_t len)
 {
     void                         *p;
     ngx_uint_t                    i;
     ngx_queue_t                  *q;
     ngx_llm_stream_limit_node_t  *node;
+
+    size = ngx_max(size, offsetof(ngx_rbtree_node_t, color)
+                         + offsetof(ngx_llm_stream_limit_node_t, data) + len);
 
     for (i = 0; i < NGX_LLM_STREAM_LIMIT_EVICT; i++) {
 
@@ -380,7 +385,7 @@ ngx_llm_stream_limit_alloc(ngx_llm_stream_limit_zone_t *zone, size_t size)
         ngx_llm_stream_limit_delete(zone, node);
     }
 
-    return NULL;
+    return ngx_slab_alloc_locked(zone->shpool, size);
 }
 
 
@@ -533,7 +538,8 @@ ngx_llm_stream_limit_settle_locked(ngx_llm_stream_limit_zone_t *zone,
 /* This process among the owners. */
 
 static ngx_llm_stream_limit_owner_t *
-ngx_llm_stream_limit_owner(ngx_llm_stream_limit_zone_t *zone)
+ngx_llm_stream_limit_owner(ngx_llm_stream_limit_zone_t *zone,
+    ngx_str_t *key)
 {
     ngx_queue_t                   *q;
     ngx_llm_stream_limit_owner_t  *owner;
@@ -550,7 +556,8 @@ ngx_llm_stream_limit_owner(ngx_llm_stream_limit_zone_t *zone)
     }
 
     owner = ngx_llm_stream_limit_alloc(zone,
-                                       sizeof(ngx_llm_stream_limit_owner_t));
+                                       sizeof(ngx_llm_stream_limit_owner_t),
+                                       key->len);
     if (owner == NULL) {
         return NULL;
     }
