@@ -53,6 +53,7 @@ http {
     llm_stream_limit_zone \$http_x_key zone=small:1m rate=600t/m;
     llm_stream_limit_zone \$http_x_other zone=other:1m rate=10t/s;
     llm_stream_limit_zone \$http_x_key zone=full:64k rate=1t/m;
+    llm_stream_limit_zone \$http_x_key zone=tiny:32k rate=600t/m;
     llm_stream_limit_zone "@{[ '\$http_x_key' x 10 ]}" zone=long:1m rate=10t/s;
 
     upstream two { server %%MOCK%%; server %%UPSTREAM%% backup; }
@@ -76,6 +77,8 @@ http {
             llm_stream_limit zone=long; }
         location /full/ { llm_stream openai http://%%MOCK%%;
             llm_stream_limit zone=full burst=@{[ BIG ]}; }
+        location /tiny/ { llm_stream openai http://%%MOCK%%;
+            llm_stream_limit zone=tiny; }
         location /both/ { llm_stream openai http://%%MOCK%%;
             llm_stream_limit zone=small; llm_stream_limit zone=other; }
         location /off/ { llm_stream openai http://%%MOCK%%;
@@ -706,6 +709,23 @@ subtest 'streams in a full zone' => sub {
     $lost++ while $lost <= $room && $known->($lost);
     cmp_ok($room - $lost + 1, '<=', $streams + 5,
         'no more keys than streams are forgotten, but for a few');
+};
+
+
+subtest 'a client that is refused, in a full zone' => sub {
+    my $path = '/tiny/chat/completions';
+    my $ask = sub { return $l->get($path, key => 'debtor',
+        mock => 'tokens=2000', body => { max_tokens => 600 }) };
+    my %status;
+
+    is($ask->()->{status}, 200, 'it used more than there was');
+
+    for my $n (1 .. 400) {
+        $l->get($path, key => "other$n", mock => 'tokens=1');
+        $status{ $ask->()->{status} }++ if $n % 20 == 0;
+    }
+
+    is_deeply(\%status, { 429 => 20 }, 'who asks is not forgotten');
 };
 
 

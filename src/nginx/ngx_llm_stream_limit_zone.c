@@ -288,6 +288,9 @@ ngx_llm_stream_limit_tell(ngx_llm_stream_limit_zone_t *zone,
 }
 
 
+/* The node becomes the latest even if the request will be refused: else who is
+ * in debt and asks again would be forgotten first, with the debt. */
+
 static ngx_llm_stream_limit_node_t *
 ngx_llm_stream_limit_lookup(ngx_llm_stream_limit_zone_t *zone,
     ngx_str_t *key)
@@ -314,6 +317,12 @@ ngx_llm_stream_limit_lookup(ngx_llm_stream_limit_zone_t *zone,
         rc = ngx_memn2cmp(key->data, n->data, key->len, (size_t) n->len);
 
         if (rc == 0) {
+
+            if (n->taken == 0) {
+                ngx_queue_remove(&n->u.queue);
+                ngx_queue_insert_head(&zone->sh->idle, &n->u.queue);
+            }
+
             return n;
         }
 
