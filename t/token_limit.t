@@ -102,6 +102,10 @@ http {
             llm_stream_limit off; }
         location /next/ { llm_stream openai http://two;
             llm_stream_next_upstream http_500; }
+        location /content/ { llm_stream anthropic http://%%MOCK%%;
+            llm_stream_gate content; }
+        location /late/ { llm_stream openai http://%%MOCK%%;
+            llm_stream_first_token_timeout 100ms; }
         location /up/ { llm_stream openai http://%%UPSTREAM%%; }
 $clients
     }
@@ -336,6 +340,90 @@ subtest 'nothing used' => sub {
     is($r->{status}, 400, 'no JSON');
     is(told($r), '- - -', 'was not reserved for');
     is($l->left('/big/chat/completions', 'bad'), BIG, 'and costs nothing');
+};
+
+
+# The provider accepts, and fails before it says anything: with the header at
+# the client (a role opens the gate) and without.
+
+sub fails {
+    my ($case, $path, $id, $error, $cost, $tokens) = @_;
+    my $key = "fails $case";
+    my $as = $key =~ s/\W+/-/gr;
+
+    $l->get($path, key => $key, headers => { 'X-Name' => $as },
+        mock => "script=$id", body => { model => 'x', max_tokens => 50 });
+    is($l->settled('/big/chat/completions', $key, BIG - $cost), BIG - $cost,
+        "$case: settled");
+    like(logged($as), qr/ passed \w+ \Q$error\E \Q$tokens\E$/,
+        "$case: logged");
+
+    return;
+}
+
+
+subtest 'failures before the first content' => sub {
+    my $role = 'chunk "data: {\"id\":\"1\",\"choices\":[{\"index\":0,'
+        . '\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n"';
+    my $error = 'chunk "data: {\"error\":{\"message\":\"no\",\"type\":'
+        . '\"server_error\",\"code\":null}}\n\n"';
+    my %cases = (
+        'an error' => [ 'upstream_error', $error ],
+        'an error after the role' => [ 'upstream_error', $role, $error ],
+        'an end' => [ 'upstream_empty', 'close' ],
+        'an end after the role' => [ 'upstream_truncated', $role, 'close' ],
+        'a reset' => [ 'upstream_reset', 'reset' ],
+        'a reset after the role' => [ 'upstream_reset', $role, 'reset' ],
+    );
+    my $path = '/big/chat/completions';
+    my $n = 0;
+
+    for my $case (sort keys %cases) {
+        my ($word, @steps) = @{ $cases{$case} };
+        my $id = 'before' . ++$n;
+
+        $mock->script($id, join "\n", 'head 200 text/event-stream', @steps);
+        fails($case, $path, $id, $word, 0, '- - -');
+    }
+
+    $mock->script('none', join "\n", 'head 200 text/event-stream',
+        'chunk "event: message_start\ndata: {\n\n"');
+    fails('no event', '/translate/chat/completions', 'none',
+        'upstream_invalid_event', 0, '- - -');
+
+    # what the provider says that it used is not nothing
+    $mock->script('said', join "\n", 'head 200 text/event-stream',
+        map { s/"/\\"/gr =~ s/^(\w+) (.*)/chunk "event: $1\\ndata: $2\\n\\n"/r }
+            'message_start {"type":"message_start","message":{"id":"m",'
+            . '"type":"message","role":"assistant","model":"x","content":[],'
+            . '"usage":{"input_tokens":20,"output_tokens":1}}}',
+            'error {"type":"error","error":{"type":"overloaded_error",'
+            . '"message":"no"}}');
+    fails("usage before an error, $_", "/$_/v1/messages", 'said',
+        'upstream_error', 21, '20 1 usage') for qw(anthropic content);
+
+    my $s = $l->ask('/late/chat/completions', key => 'late',
+        headers => { 'X-Name' => 'late' },
+        mock => 'fault=stall-after-headers id=late');
+    ok($t->wait_for(sub { $mock->stats('late')->{bytes} }), 'a header');
+    is($l->left($path, 'nobody'), BIG, 'which the worker has seen');
+    $clock->advance(0.2);
+    $s->wait_end;
+    is($s->status, 504, 'and nothing else');
+    is($l->settled($path, 'late', BIG), BIG, 'late: settled');
+    is(logged('late'), '504 passed timeout upstream_timeout_first_event '
+        . '- - -', 'late: logged');
+
+    # the client's doing is not the provider's
+    $s = $l->ask($path, key => 'gone', headers => { 'X-Name' => 'gone' },
+        mock => 'fault=stall-after-headers id=gone');
+    ok($t->wait_for(sub { $mock->stats('gone')->{bytes} }), 'a header');
+    is($l->left($path, 'nobody'), BIG, 'which the worker has seen');
+    $s->close;
+    is($l->settled($path, 'gone', BIG - HELLO), BIG - HELLO,
+        'the client left before any content: the request');
+    is(logged('gone'), '499 passed client_abort client_abort ' . HELLO
+        . ' 0 estimate', 'logged');
 };
 
 

@@ -10,6 +10,7 @@
 
 static llm_chat_t *ngx_llm_stream_estimate_read(ngx_llm_stream_ctx_t *ctx,
     llm_chat_t *own);
+static ngx_uint_t ngx_llm_stream_has_answered(ngx_llm_stream_ctx_t *ctx);
 
 
 /* Whether something is in need of it: a limit, or a stage that can end an
@@ -84,19 +85,21 @@ ngx_llm_stream_estimated_input(ngx_llm_stream_ctx_t *ctx)
 
 
 /*
- * Runs at the end, while the flow is there: ctx->measure is of it.  An error
- * in place of an answer has used nothing.  A usage of zeros is none: dialects
- * that must have one say that.
+ * Runs at the end, while the flow is there, and when ctx->fault is known:
+ * ctx->measure is of the flow.  A usage of zeros is none: dialects that must
+ * have one say that.
  */
 
 void
 ngx_llm_stream_estimate_end(ngx_llm_stream_ctx_t *ctx)
 {
+    ngx_uint_t      said;
     llm_measure_t  *m;
 
     m = &ctx->measure;
 
-    ctx->answered = !ctx->a.error_status || m->chunks;
+    said = m->usage.input > 0 || m->usage.output > 0;
+    ctx->answered = said || ngx_llm_stream_has_answered(ctx);
 
     if (!ngx_llm_stream_needs_estimate(ctx)) {
         return;
@@ -104,7 +107,7 @@ ngx_llm_stream_estimate_end(ngx_llm_stream_ctx_t *ctx)
 
     ctx->output = ctx->a.flow.stages.output;
 
-    if (!ctx->answered || m->usage.input > 0 || m->usage.output > 0) {
+    if (!ctx->answered || said) {
         return;
     }
 
@@ -113,4 +116,17 @@ ngx_llm_stream_estimate_end(ngx_llm_stream_ctx_t *ctx)
     m->usage.total = m->usage.input + m->usage.output;
     m->has_usage = 1;
     m->estimated = 1;
+}
+
+
+/* A provider that fails before its first content has used nothing that the
+ * client had something of, with the header sent or not; if the client leaves
+ * before that, the request has been used. */
+
+static ngx_uint_t
+ngx_llm_stream_has_answered(ngx_llm_stream_ctx_t *ctx)
+{
+    return ctx->measure.chunks
+           || (!ctx->a.error_status
+               && llm_counts_of_fault(ctx->fault) == LLM_COUNT_MAX);
 }

@@ -310,9 +310,9 @@ ngx_llm_stream_limit_used(ngx_llm_stream_ctx_t *ctx)
 
 
 /*
- * What is charged at the end.  Nothing if no answer began, or one that was an
- * error before its first content; but who leaves while the provider is at
- * work on the request has made it read that.
+ * What is charged at the end.  Nothing if no answer began, or one that failed
+ * before its first content; but who leaves while the provider is at work on
+ * the request has made it read that.
  */
 
 static uint64_t

@@ -83,9 +83,6 @@ ngx_llm_stream_finish(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc)
     ctx->duration = ngx_current_msec - ctx->start;
     latest = ngx_llm_stream_keep_said(ctx);
 
-    ngx_llm_stream_leave_flow(ctx);
-    ngx_llm_stream_redact_log(ctx);
-
     if (ctx->fault == LLM_FAULT_NONE) {
         ctx->fault = ngx_llm_stream_find_fault(ctx, rc);
         ngx_llm_stream_metrics_attempts(ctx);
@@ -95,8 +92,9 @@ ngx_llm_stream_finish(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc)
         ngx_llm_stream_metrics_attempts(ctx);
     }
 
+    ngx_llm_stream_leave_flow(ctx);
+    ngx_llm_stream_redact_log(ctx);
     ngx_llm_stream_metrics_close(ctx);
-
     ngx_llm_stream_limit_settle(ctx);
 
     ctx->has_end = 1;
