@@ -175,6 +175,7 @@ CASES
         location /hidden/ { llm_stream openai http://%%MOCK%%;
             client_max_body_size 10; error_page 413 = @held; }
         location @held { proxy_pass http://%%UPSTREAM%%;
+            proxy_read_timeout 1h;
             proxy_pass_request_body off; proxy_set_header Content-Length ''; }
         location /mirrored/ { llm_stream openai http://%%MOCK%%;
             mirror /mirror/; }
@@ -187,6 +188,14 @@ CASES
             limit_except PUT { allow all; }
             location /outer/inner/ { llm_stream openai http://%%MOCK%%; }
         }
+        location /over_429/ { llm_stream openai http://%%MOCK%%;
+            llm_stream_limit zone=narrow; error_page 429 = @held; }
+        location /over_502/ { llm_stream openai http://%%MOCK%%;
+            llm_stream_auth bad; error_page 502 = @held; }
+        location /over_400/ { llm_stream openai http://%%MOCK%%;
+            error_page 400 = @held; }
+        location /over_405/ { llm_stream openai http://%%MOCK%%;
+            error_page 405 = @held; }
         location = /metrics { llm_stream_status prometheus; access_log off; }
     }
 }
@@ -706,6 +715,46 @@ for my $name (sort keys %HELD) {
         $s->close;
         is_deeply(counted($name, 1)->by('error', 'errors_total',
             location => "/$name/"), { $error => 1 }, 'why it was refused');
+    };
+}
+
+
+# What comes after a refusal is not the time of the location that refused.
+
+my %OVER = (
+    over_400 => { body => '{' },
+    over_405 => { method => 'PUT' },
+    over_429 => {},
+    over_502 => {},
+);
+
+for my $name (sort keys %OVER) {
+    subtest "a refusal, and a page of ten minutes: $name" => sub {
+        my $n = 1;
+
+        if ($name eq 'over_429') {
+            # the bucket is full, then in debt
+            $clock->advance(300);
+            chat($name)->wait_end;
+            counted($name, $n++);
+        }
+
+        my $s = chat($name, %{ $OVER{$name} });
+        my $peer = $u->accept;
+
+        ok($peer->request, 'the page is asked for');
+        $clock->advance(600);
+        $peer->send(LLMTest::Upstream::answer(200, 'x'));
+        $peer->close;
+        $s->wait_end;
+        is($s->status, 200, 'and comes');
+
+        my $m = counted($name, $n);
+        my @where = (location => "/$name/");
+
+        is($m->sum('request_duration_seconds_count', @where), $n, 'counted');
+        cmp_ok($m->sum('request_duration_seconds_sum', @where), '<', 600,
+            'without those minutes');
     };
 }
 

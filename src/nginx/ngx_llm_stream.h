@@ -413,6 +413,7 @@ typedef struct {
     unsigned                    key_ours:1;
     unsigned                    response:1;     /* the answer is ours */
     unsigned                    finished:1;
+    unsigned                    over:1;         /* "duration" is known */
     unsigned                    has_end:1;      /* by the upstream's end */
     unsigned                    error_sent:1;
     unsigned                    body_read:1;
@@ -438,6 +439,7 @@ extern ngx_module_t  ngx_llm_stream_module;
 /* handler */
 ngx_int_t ngx_llm_stream_handler(ngx_http_request_t *r);
 ngx_llm_stream_ctx_t *ngx_llm_stream_create_ctx(ngx_http_request_t *r);
+void ngx_llm_stream_over(ngx_llm_stream_ctx_t *ctx);
 void *ngx_llm_stream_resize(void *data, void *p, size_t old, size_t n);
 void ngx_llm_stream_go(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc);
 

@@ -158,7 +158,7 @@ ngx_llm_stream_make_error(ngx_llm_stream_ctx_t *ctx)
 
     n = 4096 + (ctx->as_said ? 6 * ctx->a.error_body.n : 0);
 
-    ngx_llm_stream_metrics_close(ctx);
+    ngx_llm_stream_over(ctx);
 
     if (ngx_llm_stream_limit_headers(ctx) != NGX_OK) {
         return NGX_ERROR;

@@ -39,6 +39,7 @@ ngx_llm_stream_handler(ngx_http_request_t *r)
         && !((r->method & NGX_HTTP_GET) && ctx->conf->prompt))
     {
         ctx->fault = LLM_FAULT_METHOD;
+        ngx_llm_stream_over(ctx);
         return NGX_HTTP_NOT_ALLOWED;
     }
 
@@ -58,7 +59,7 @@ ngx_llm_stream_handler(ngx_http_request_t *r)
             ctx->fault = llm_fault_by_status(rc);
         }
 
-        ngx_llm_stream_metrics_close(ctx);
+        ngx_llm_stream_over(ctx);
 
         return rc;
     }
@@ -105,6 +106,7 @@ ngx_llm_stream_answer_probe(ngx_llm_stream_ctx_t *ctx)
 
     ctx->response = 1;
     ctx->finished = 1;
+    ngx_llm_stream_over(ctx);
 
     return ngx_http_send_response(r, NGX_HTTP_OK, &type, &cv);
 }
@@ -197,12 +199,27 @@ ngx_llm_stream_go(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc)
     if (rc != NGX_OK) {
         /* an error page may lead to another limit */
         ngx_llm_stream_limit_settle(ctx);
-        ngx_llm_stream_metrics_close(ctx);
+        ngx_llm_stream_over(ctx);
         ngx_http_finalize_request(ctx->request, rc);
         return;
     }
 
     ngx_http_upstream_init(ctx->request);
+}
+
+
+/* The request is at its end here, though its connection may linger, or an
+ * error page go on with it elsewhere.  Runs more than once. */
+
+void
+ngx_llm_stream_over(ngx_llm_stream_ctx_t *ctx)
+{
+    if (!ctx->over) {
+        ctx->over = 1;
+        ctx->duration = ngx_current_msec - ctx->start;
+    }
+
+    ngx_llm_stream_metrics_close(ctx);
 }
 
 

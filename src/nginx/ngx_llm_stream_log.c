@@ -80,7 +80,6 @@ ngx_llm_stream_finish(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc)
     }
 
     ctx->finished = 1;
-    ctx->duration = ngx_current_msec - ctx->start;
     latest = ngx_llm_stream_keep_said(ctx);
 
     if (ctx->fault == LLM_FAULT_NONE) {
@@ -94,7 +93,7 @@ ngx_llm_stream_finish(ngx_llm_stream_ctx_t *ctx, ngx_int_t rc)
 
     ngx_llm_stream_leave_flow(ctx);
     ngx_llm_stream_redact_log(ctx);
-    ngx_llm_stream_metrics_close(ctx);
+    ngx_llm_stream_over(ctx);
     ngx_llm_stream_limit_settle(ctx);
 
     ctx->has_end = 1;

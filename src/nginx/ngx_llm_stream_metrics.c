@@ -57,8 +57,7 @@ ngx_llm_stream_metrics_open(ngx_llm_stream_ctx_t *ctx)
 }
 
 
-/* It has ended, though its connection may linger or an error page go on with
- * it.  Runs more than once. */
+/* It is over.  Runs more than once. */
 
 void
 ngx_llm_stream_metrics_close(ngx_llm_stream_ctx_t *ctx)

@@ -406,5 +406,5 @@ ngx_llm_stream_measured(ngx_llm_stream_ctx_t *ctx)
 ngx_msec_t
 ngx_llm_stream_elapsed(ngx_llm_stream_ctx_t *ctx)
 {
-    return ctx->finished ? ctx->duration : ngx_current_msec - ctx->start;
+    return ctx->over ? ctx->duration : ngx_current_msec - ctx->start;
 }
