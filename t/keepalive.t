@@ -20,8 +20,10 @@ use LLMTest::Lockstep qw(chat_role chat_text chat_finish chat_usage
     chat_request sse DONE);
 
 my $t = LLMTest->new(log_level => 'info');
-my $clock = LLMTest::Clock->new($t);
 my $mock = $t->mock(tls => 1, tls_name => 'provider.test');
+
+# behind the certificate, which would not be valid yet
+my $clock = LLMTest::Clock->new($t);
 my $u = $t->upstream;
 
 $t->set(CA => $t->tls_ca);
