@@ -405,6 +405,7 @@ subtest 'failures before the first content' => sub {
     my $s = $l->ask('/late/chat/completions', key => 'late',
         headers => { 'X-Name' => 'late' },
         mock => 'fault=stall-after-headers id=late');
+    ok($mock->wait(id => 'late', events => 0), 'a stream');
     ok($t->wait_for(sub { $mock->stats('late')->{bytes} }), 'a header');
     is($l->left($path, 'nobody'), BIG, 'which the worker has seen');
     $clock->advance(0.2);
@@ -417,6 +418,7 @@ subtest 'failures before the first content' => sub {
     # the client's doing is not the provider's
     $s = $l->ask($path, key => 'gone', headers => { 'X-Name' => 'gone' },
         mock => 'fault=stall-after-headers id=gone');
+    ok($mock->wait(id => 'gone', events => 0), 'a stream');
     ok($t->wait_for(sub { $mock->stats('gone')->{bytes} }), 'a header');
     is($l->left($path, 'nobody'), BIG, 'which the worker has seen');
     $s->close;
