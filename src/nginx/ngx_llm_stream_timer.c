@@ -47,6 +47,8 @@ static ngx_uint_t ngx_llm_stream_client_busy(ngx_llm_stream_ctx_t *ctx);
 static llm_fault_t ngx_llm_stream_silence(ngx_llm_stream_ctx_t *ctx);
 static void ngx_llm_stream_act(ngx_llm_stream_ctx_t *ctx,
     ngx_llm_stream_due_e due);
+static void ngx_llm_stream_act_for_client(ngx_llm_stream_ctx_t *ctx,
+    ngx_llm_stream_due_e due);
 static void ngx_llm_stream_wake(ngx_llm_stream_ctx_t *ctx);
 static void ngx_llm_stream_time_out(ngx_llm_stream_ctx_t *ctx,
     llm_fault_t fault);
@@ -295,16 +297,6 @@ ngx_llm_stream_silence(ngx_llm_stream_ctx_t *ctx)
 static void
 ngx_llm_stream_act(ngx_llm_stream_ctx_t *ctx, ngx_llm_stream_due_e due)
 {
-    ngx_uint_t  busy;
-
-    /*
-     * A client that is gone may still have a request, by
-     * llm_stream_ignore_client_abort: the limits hold for it too.
-     */
-
-    busy = ctx->a.open && (ngx_llm_stream_client_busy(ctx)
-                           || ctx->request->connection->error);
-
     switch (due) {
 
     case ngx_llm_stream_due_total:
@@ -314,17 +306,6 @@ ngx_llm_stream_act(ngx_llm_stream_ctx_t *ctx, ngx_llm_stream_due_e due)
     case ngx_llm_stream_due_stale:
         ngx_llm_stream_retry_is_taken(ctx);
         ngx_llm_stream_timer_update(ctx);
-        return;
-
-    case ngx_llm_stream_due_content:
-
-        if (busy && !ctx->request->connection->error) {
-            /* the client's slowness is not the provider's silence */
-            ngx_add_timer(&ctx->timer, NGX_LLM_STREAM_RECHECK);
-            return;
-        }
-
-        ngx_llm_stream_time_out(ctx, ngx_llm_stream_silence(ctx));
         return;
 
     case ngx_llm_stream_due_gate:
@@ -349,6 +330,42 @@ ngx_llm_stream_act(ngx_llm_stream_ctx_t *ctx, ngx_llm_stream_due_e due)
         ctx->a.ended = 1;
         ngx_llm_stream_end(ctx);
         ngx_llm_stream_write(ctx);
+        return;
+
+    default:
+        ngx_llm_stream_act_for_client(ctx, due);
+        return;
+    }
+}
+
+
+/* What depends on whether the client takes what there is. */
+
+static void
+ngx_llm_stream_act_for_client(ngx_llm_stream_ctx_t *ctx,
+    ngx_llm_stream_due_e due)
+{
+    ngx_uint_t  busy;
+
+    /*
+     * A client that is gone may still have a request, by
+     * llm_stream_ignore_client_abort: the limits hold for it too.
+     */
+
+    busy = ctx->a.open && (ngx_llm_stream_client_busy(ctx)
+                           || ctx->request->connection->error);
+
+    switch (due) {
+
+    case ngx_llm_stream_due_content:
+
+        if (busy && !ctx->request->connection->error) {
+            /* the client's slowness is not the provider's silence */
+            ngx_add_timer(&ctx->timer, NGX_LLM_STREAM_RECHECK);
+            return;
+        }
+
+        ngx_llm_stream_time_out(ctx, ngx_llm_stream_silence(ctx));
         return;
 
     case ngx_llm_stream_due_stage:
