@@ -343,17 +343,33 @@ llm_redact_is_space(llm_u8 c)
 }
 
 
+/* It waits no longer; its bytes stay where they are until the next one.
+ * Returns how many they are. */
+static size_t
+llm_redact_scalar_take(llm_redact_json_t *j)
+{
+    size_t  n;
+
+    n = j->scalar.n;
+    j->scalar.n = 0;
+
+    return n;
+}
+
+
 /* A number or a word is whole, spaces may be behind it; with a match in it it
  * becomes a string. */
 static llm_rc_t
 llm_redact_scalar_end(llm_redact_run_t *run, llm_redact_json_t *j,
     llm_block_t *out)
 {
-    size_t    n;
+    size_t    n, size;
     llm_rc_t  rc, written;
     uint64_t  before;
 
-    for (n = j->scalar.n; n != 0 && llm_redact_is_space(j->scalar.p[n - 1]);
+    size = llm_redact_scalar_take(j);
+
+    for (n = size; n != 0 && llm_redact_is_space(j->scalar.p[n - 1]);
          n--)
     {
         /* void */
@@ -371,7 +387,7 @@ llm_redact_scalar_end(llm_redact_run_t *run, llm_redact_json_t *j,
     llm_redact_ended(j, LLM_REDACT_WHOLE);
 
     if (rc == LLM_OK && before == run->changed) {
-        return llm_block_append(out, &run->alloc, j->scalar.p, j->scalar.n);
+        return llm_block_append(out, &run->alloc, j->scalar.p, size);
     }
 
     written = llm_redact_lit(run, out, "\"");
@@ -386,7 +402,7 @@ llm_redact_scalar_end(llm_redact_run_t *run, llm_redact_json_t *j,
 
     if (written == LLM_OK && rc == LLM_OK) {
         written = llm_block_append(out, &run->alloc, j->scalar.p + n,
-                                   j->scalar.n - n);
+                                   size - n);
     }
 
     return written != LLM_OK ? written : rc;
@@ -399,9 +415,12 @@ static llm_rc_t
 llm_redact_no_scalar(llm_redact_run_t *run, llm_redact_json_t *j,
     llm_block_t *out)
 {
+    size_t  n;
+
+    n = llm_redact_scalar_take(j);
     j->state = LLM_REDACT_PLAIN;
 
-    return llm_redact_feed(run, &j->text, j->scalar.p, j->scalar.n, 0, out);
+    return llm_redact_feed(run, &j->text, j->scalar.p, n, 0, out);
 }
 
 
@@ -582,7 +601,6 @@ llm_redact_between(llm_redact_run_t *run, llm_redact_json_t *j,
          || (c >= '0' && c <= '9'))
         && llm_redact_value_next(j))
     {
-        j->scalar.n = 0;
         j->state = LLM_REDACT_SCALAR;
         return LLM_OK;
     }

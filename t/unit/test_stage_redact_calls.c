@@ -232,6 +232,39 @@ test_block_at_end(void **state)
 }
 
 
+/* A number waits until it is known to be one, and no longer. */
+static void
+test_scalar_held(void **state)
+{
+    stage_run_t    r;
+    unit_redact_t  u;
+
+    (void) state;
+
+    unit_redact_begin(&u);
+    unit_redact_rule(&u, "\\bsecret\\b", ARGS, LLM_REDACT_BLOCK, "No.");
+    open_rules(&r, &u);
+
+    say(&r, LLM_EV_TOOL_CALL, "{\"a\":12", 7);
+    assert_int_equal(r.chain.first->held, 2);
+    say(&r, LLM_EV_TOOL_CALL, ",\"b\":", 5);
+    assert_int_equal(r.chain.first->held, 0);
+    say(&r, LLM_EV_TOOL_CALL, "true", 4);
+    assert_int_equal(r.chain.first->held, 4);
+
+    /* no JSON: a text, in which a match may begin */
+
+    say(&r, LLM_EV_TOOL_CALL, "?", 1);
+    assert_int_equal(r.chain.first->held, 5);
+    finish(&r);
+    assert_int_equal(r.chain.first->held, 0);
+    said_is(&r, LLM_EV_TOOL_CALL, 0, "{\"a\":12,\"b\":true?");
+
+    stage_close(&r);
+    unit_redact_end(&u);
+}
+
+
 /* An error comes: what is in front of the match goes out, and no more of it
  * later. */
 static void
@@ -415,6 +448,7 @@ main(void)
         cmocka_unit_test(test_signed),
         cmocka_unit_test(test_signed_text),
         cmocka_unit_test(test_block_at_end),
+        cmocka_unit_test(test_scalar_held),
         cmocka_unit_test(test_block_at_error),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_calls_of_allocator),
