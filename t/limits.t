@@ -38,6 +38,12 @@ http {
             llm_stream_first_token_timeout 5s;
             llm_stream_idle_timeout 5s;
         }
+        location /held {
+            llm_stream openai http://%%UPSTREAM%%;
+            llm_stream_ignore_client_abort on;
+            llm_stream_idle_timeout 5s;
+            llm_stream_coalesce time=50ms;
+        }
         location /total {
             llm_stream openai http://two;
             llm_stream_total_timeout 3s;
@@ -64,6 +70,23 @@ for my $events (0, 1) {
     ok($p->stat && !$p->stat->{closed}, "goes on, after $events events");
     $clock->advance(6);
     ok($p->wait_close, "given up at the limit, after $events events");
+}
+
+# what a stage holds for it does not outlast them
+
+{
+    my $s = ask('h2', 1, '/held');
+    my ($p) = $u->take;
+
+    $p->sse_head;
+    $p->event(qq({"id":"1","choices":[{"index":0,"delta":{"content":"$_"}}]}))
+        for qw(x y);
+    ok($s->read_event, 'a stream with something held');
+    $p->drained;
+    $s->close;
+    seen();
+    $clock->advance(6);
+    ok($p->wait_close, 'given up, though a stage has been due for longer');
 }
 
 # an error whose body never ends is answered with its status, once
@@ -95,7 +118,7 @@ $s->read_all;
 like($s->body, qr/"stream_too_long"/, 'the total is over: says so');
 ok($t->wait_log(qr/504 limit stream_too_long/, file => 'end.log'),
     'the total is over: logged');
-is(scalar($u->connections), 4, 'one connection a request');
+is(scalar($u->connections), 5, 'one connection a request');
 
 
 # the worker has seen all that came before this

@@ -370,7 +370,7 @@ ngx_llm_stream_act_for_client(ngx_llm_stream_ctx_t *ctx,
 
     case ngx_llm_stream_due_stage:
 
-        if (busy) {
+        if (busy && !ctx->request->connection->error) {
             /* it would only wait in another place */
             ngx_add_timer(&ctx->timer, NGX_LLM_STREAM_BUSY);
             return;
