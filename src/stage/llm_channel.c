@@ -125,6 +125,13 @@ llm_channel_surrogate(const llm_u8 *p, size_t n, int low)
 }
 
 
+size_t
+llm_channel_low(const llm_slice_t *s)
+{
+    return s->escaped && llm_channel_surrogate(s->p, s->n, 1) ? 6 : 0;
+}
+
+
 /* Bytes of a high surrogate at the end of an escaped piece: 6, or 0. */
 static size_t
 llm_channel_open(const llm_slice_t *s)
@@ -184,9 +191,7 @@ llm_channel_decode(llm_channel_t *c, llm_block_t *b, const llm_alloc_t *a,
 
     rest = *s;
 
-    if (c->nhalf != 0 && rest.escaped
-        && llm_channel_surrogate(rest.p, rest.n, 1))
-    {
+    if (c->nhalf != 0 && llm_channel_low(&rest)) {
         memcpy(pair, c->half, 6);
         memcpy(pair + 6, rest.p, 6);
         c->nhalf = 0;

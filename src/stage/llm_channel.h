@@ -49,6 +49,10 @@ void llm_channels_free(llm_channels_t *cs, const llm_alloc_t *a);
 llm_rc_t llm_channel_decode(llm_channel_t *c, llm_block_t *b,
     const llm_alloc_t *a, const llm_slice_t *s);
 
+/* Bytes of a low surrogate at the beginning of a piece: 6, or 0.  It belongs
+ * to what came before. */
+size_t llm_channel_low(const llm_slice_t *s);
+
 /* The text ended: a half that still waits becomes U+FFFD. */
 llm_rc_t llm_channel_end(llm_channel_t *c, llm_block_t *b,
     const llm_alloc_t *a);

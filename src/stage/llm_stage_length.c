@@ -36,7 +36,8 @@ llm_length_drop(llm_stage_t *s)
 }
 
 
-/* The beginning of a text, of `room` of `all` parts. */
+/* The beginning of a text, of `room` of `all` parts, and the other half of a
+ * character that has begun. */
 static llm_rc_t
 llm_length_begin(llm_length_t *l, const llm_event_t *ev, uint64_t room,
     uint64_t all)
@@ -44,6 +45,7 @@ llm_length_begin(llm_length_t *l, const llm_event_t *ev, uint64_t room,
     size_t          n;
     llm_rc_t        rc;
     llm_event_t     part;
+    llm_slice_t     rest;
     llm_channel_t   c;
 
     memset(&c, 0, sizeof(llm_channel_t));
@@ -51,8 +53,23 @@ llm_length_begin(llm_length_t *l, const llm_event_t *ev, uint64_t room,
     c.type = ev->type;
     c.choice = ev->choice;
     l->text.n = 0;
+    rest = ev->text;
+    n = llm_channel_low(&rest);
 
-    rc = llm_channel_decode(&c, &l->text, &l->stage.chain->alloc, &ev->text);
+    if (n != 0) {
+        part = llm_channel_event(&c, rest.p, n);
+        part.text.escaped = 1;
+
+        rc = llm_stage_pass(&l->stage, &part);
+        if (rc != LLM_OK) {
+            return rc;
+        }
+
+        rest.p += n;
+        rest.n -= n;
+    }
+
+    rc = llm_channel_decode(&c, &l->text, &l->stage.chain->alloc, &rest);
     if (rc != LLM_OK) {
         return rc;
     }

@@ -193,6 +193,30 @@ test_length_characters(void **state)
 }
 
 
+/* A character whose half has gone out gets the other one. */
+static void
+test_length_halves(void **state)
+{
+    char           *in;
+    flow_result_t   r;
+
+    static const char *const  texts[] = { "ab\\ud83d", "\\uDE00cdefgh" };
+    static const char         all[] = "ab\xf0\x9f\x98\x80" "c";
+
+    (void) state;
+
+    in = flowise(texts, 2);
+    limited(&r, &llm_dialect_flowise, &llm_dialect_text, in, 4000, 0);
+
+    assert_int_equal(r.rc, LLM_DONE);
+    assert_int_equal(r.n, sizeof(all) - 1);
+    assert_memory_equal(r.p, all, r.n);
+
+    flow_forget(&r);
+    free(in);
+}
+
+
 /* Each client's word for it, and an end as it should be. */
 static void
 test_length_clients(void **state)
@@ -363,6 +387,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_length_text),
         cmocka_unit_test(test_length_characters),
+        cmocka_unit_test(test_length_halves),
         cmocka_unit_test(test_length_clients),
         cmocka_unit_test(test_length_choices),
         cmocka_unit_test(test_length_call),
