@@ -114,6 +114,8 @@ ngx_llm_stream_estimate_end(ngx_llm_stream_ctx_t *ctx)
     m->usage.input = ngx_llm_stream_estimated_input(ctx);
     m->usage.output = (int64_t) ((ctx->output + 999) / 1000);
     m->usage.total = m->usage.input + m->usage.output;
+    m->usage.cached = -1;
+    m->usage.reasoning = -1;
     m->has_usage = 1;
     m->estimated = 1;
 }
