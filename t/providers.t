@@ -294,6 +294,12 @@ subtest 'llm_stream_unsupported' => sub {
         from => $mark), 'and logged');
     ok($t->wait_log(qr/dropped "seed" of the request/, from => $mark),
         'like what matters less');
+
+    # names may be the client's own
+    ask("/to/anthropic/$CHAT",
+        qq({"model":"m","a\x7fb\xc2\x9bc\xd1\x8f":1,$HI}));
+    ok($t->wait_log(qr/dropped "a\?b\?c\xd1\x8f" of the request/,
+        from => $mark), 'what a terminal takes for commands is not logged');
 };
 
 

@@ -12,6 +12,7 @@
 
 
 #define NGX_LLM_STREAM_PLAN_POOL  4096
+#define NGX_LLM_STREAM_LOG_NAMES  512       /* bytes of a line of the log */
 
 
 static ngx_int_t ngx_llm_stream_plan_create(ngx_llm_stream_ctx_t *ctx);
@@ -290,14 +291,16 @@ ngx_llm_stream_translate(ngx_llm_stream_ctx_t *ctx, llm_request_set_t *set,
 }
 
 
-/* What the provider's dialect cannot say: told in the log, or refused. */
+/* What the provider's dialect cannot say: told in the log, or refused.  The
+ * names may be the client's own. */
 
 static ngx_int_t
 ngx_llm_stream_losses(ngx_llm_stream_ctx_t *ctx)
 {
-    ngx_str_t           lost;
+    size_t              n;
     llm_block_t        *b;
     llm_chat_writer_t  *w;
+    llm_u8              names[NGX_LLM_STREAM_LOG_NAMES];
 
     w = &ctx->plan->writer;
 
@@ -311,12 +314,11 @@ ngx_llm_stream_losses(ngx_llm_stream_ctx_t *ctx)
             continue;
         }
 
-        lost.data = b->p;
-        lost.len = b->n;
+        n = llm_utf8_label(names, sizeof(names), b->p, b->n);
 
         ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
-                      "llm_stream dropped \"%V\" of the request: upstream "
-                      "\"%*s\" cannot say it", &lost,
+                      "llm_stream dropped \"%*s\" of the request: upstream "
+                      "\"%*s\" cannot say it", n, names,
                       ctx->conf->dialect->name.n,
                       ctx->conf->dialect->name.p);
     }
