@@ -154,7 +154,7 @@ subtest 'in the dialect' => sub {
     my $s = $l->ask('/default/', key => 'default', mock => 'lockstep=def');
     is($s->status, 200, 'a stream');
     error_is($l->get('/default/', key => 'default'), client => 'openai',
-        status => 503, code => 'upstream_unavailable', name => 'the default');
+        status => 503, code => 'server_busy', name => 'the default');
     $s->close;
 };
 

@@ -90,7 +90,9 @@ my %CASES = (
     limited => [ 'llm_stream_limit zone=narrow;', { twice => 1 },
         { end => 'limit', error => 'rate_limit_exceeded' } ],
     before => [ 'limit_req zone=one;', { twice => 1 },
-        { end => 'limit', error => 'rate_limit_exceeded' } ],
+        { end => 'limit', error => 'rate_limit_exceeded', streams => 1 } ],
+    busy => [ 'limit_req zone=busy; limit_req_status 503;', { twice => 1 },
+        { end => 'limit', error => 'server_busy', streams => 1 } ],
     blocked => [ 'llm_stream_redact name=w regex=ipsum action=block;',
         {}, { end => 'blocked' } ],
     masked => [ 'llm_stream_redact name=w regex=ipsum;', {}, { end => 'complete' } ],
@@ -125,6 +127,7 @@ http {
     llm_stream_limit_zone $server_name zone=wide:1m rate=1000000t/m;
     llm_stream_limit_zone $server_name zone=narrow:1m rate=1t/m;
     limit_req_zone $server_name zone=one:64k rate=1r/m;
+    limit_req_zone $server_name zone=busy:64k rate=1r/m;
     limit_req_status 429;
     log_format all escape=json '{"uri":"$uri","status":"$status",FORMAT}';
 
@@ -146,6 +149,8 @@ CASES
         location /dead/ { llm_stream openai http://127.0.0.1:%%DEAD_PORT%%; }
         location /pair/ { llm_stream openai http://pair; NEXT }
         location /again/ { llm_stream openai http://%%UPSTREAM%%; NEXT }
+        location /partial/ { llm_stream openai http://%%UPSTREAM%%;
+            llm_stream_limit zone=wide; }
         location /leaves/ { llm_stream openai http://%%UPSTREAM%%; NEXT
             llm_stream_next_upstream_timeout 600s; }
         location /content/ { llm_stream openai http://%%UPSTREAM%%; NEXT
@@ -373,8 +378,8 @@ sub case {
     is($last->{error}, $want->{error} // '', 'error');
     is_deeply($m->by('class', 'upstream_errors_total', @where),
         $want->{class} ? { $want->{class} => 1 } : {}, 'upstream errors');
-    is($m->sum('streaming_requests_total', @where),
-        $want->{streams} // ($name eq 'before' ? 1 : $n), 'asked to stream');
+    is($m->sum('streaming_requests_total', @where), $want->{streams} // $n,
+        'asked to stream');
     is($m->sum('retries_total', @where), 0, 'retries');
 
     $gaps += $_->{chunks} > 1 ? $_->{chunks} - 1 : 0
@@ -564,6 +569,25 @@ subtest 'clients that leave' => sub {
         { client_abort => 2 }, 'how they ended');
     is_deeply(counted('abort', 2)->by('class', 'upstream_errors_total',
         @where), {}, 'no fault of the provider');
+};
+
+
+subtest 'a usage that says nothing of use' => sub {
+    my $event = '{"model":"m-1","choices":[{"index":0,"delta":'
+        . '{"content":"hello"},"finish_reason":"stop"}]}';
+    my $usage = '{"model":"m-1","choices":[],"usage":{"prompt_tokens":0,'
+        . '"completion_tokens":0,"prompt_tokens_details":'
+        . '{"cached_tokens":5},"completion_tokens_details":'
+        . '{"reasoning_tokens":3}}}';
+
+    $u->script([ 'request' ], [ send => LLMTest::Upstream::stream(
+        map { "data: $_\n\n" } $event, $usage, '[DONE]') ]);
+    chat('partial')->wait_end;
+
+    my ($line) = lines('partial');
+
+    is($line->{tokens_source}, 'estimate', 'is not taken');
+    same_as_log(counted('partial', 1), 'partial', $line);
 };
 
 

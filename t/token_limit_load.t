@@ -329,7 +329,10 @@ subtest 'a full zone' => sub {
     my $last = $held[-1];
     is($last->status, 503, 'all in use: 503, after ' . @held);
     $last->wait_end;
-    like($last->body, qr/"upstream_unavailable"/, 'in the dialect');
+    like($last->body, qr/"server_busy"/, 'in the dialect');
+    is($last->header('Retry-After'), 1, 'when to come again');
+    ok($t->wait_log(qr/ 503 rejected \d+$/, file => 'limit.log'),
+        'the variable says that it was refused');
     cmp_ok(scalar @held, '>', 20, 'not too soon');
     like($t->error_log, qr/\[crit\].*could not allocate memory in \w+ "tiny"/,
         'logged');

@@ -211,10 +211,14 @@ ngx_llm_stream_make_fault(ngx_llm_stream_ctx_t *ctx, llm_out_t *out)
         ctx->fault = llm_fault_by_status(r->headers_out.status);
     }
 
-    if (ctx->fault == LLM_FAULT_UNAVAILABLE) {
+    if (ctx->fault == LLM_FAULT_UNAVAILABLE || ctx->fault == LLM_FAULT_BUSY) {
         ngx_llm_stream_error_status(r, NGX_HTTP_SERVICE_UNAVAILABLE);
 
-        if (ngx_llm_stream_add_retry_after(r, 1000) != NGX_OK) {
+        /* a limit has said it */
+
+        if (ngx_llm_stream_limit_wait(ctx) < 0
+            && ngx_llm_stream_add_retry_after(r, 1000) != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }

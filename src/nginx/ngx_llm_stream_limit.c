@@ -20,6 +20,7 @@ struct ngx_llm_stream_limited_s {
     ngx_uint_t                    n;
     ngx_llm_stream_limit_take_t  *take;
     ngx_llm_stream_limit_ask_t   *told;     /* the one with the least room */
+    ngx_msec_t                    wait;     /* if rejected: to come again */
     unsigned                      rejected:1;
     unsigned                      said:1;   /* in headers */
 };
@@ -40,6 +41,8 @@ static uint64_t ngx_llm_stream_limit_at_end(ngx_llm_stream_ctx_t *ctx,
     ngx_llm_stream_limit_ask_t *ask);
 static ngx_uint_t ngx_llm_stream_limit_lesson(ngx_llm_stream_ctx_t *ctx,
     ngx_llm_stream_limit_lesson_t *lesson);
+static ngx_int_t ngx_llm_stream_limit_tell(ngx_http_request_t *r,
+    ngx_llm_stream_limit_ask_t *told);
 static ngx_int_t ngx_llm_stream_limit_header(ngx_http_request_t *r,
     const char *name, const char *format, ngx_uint_t n);
 static const char *ngx_llm_stream_limit_reset(ngx_http_request_t *r,
@@ -221,7 +224,10 @@ ngx_llm_stream_limit_no_room(ngx_llm_stream_ctx_t *ctx,
                       "could not allocate memory in llm_stream_limit_zone "
                       "\"%V\"", &limit->zone->shm.name);
 
-        ctx->fault = LLM_FAULT_UNAVAILABLE;
+        ctx->limited->rejected = 1;
+        ctx->limited->wait = 1000;
+        ctx->fault = LLM_FAULT_BUSY;
+
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
@@ -230,6 +236,7 @@ ngx_llm_stream_limit_no_room(ngx_llm_stream_ctx_t *ctx,
                   ctx->limited->told->wait, &limit->zone->shm.name);
 
     ctx->limited->rejected = 1;
+    ctx->limited->wait = ctx->limited->told->wait;
     ctx->fault = LLM_FAULT_RATE_LIMIT;
 
     return NGX_HTTP_TOO_MANY_REQUESTS;
@@ -423,21 +430,37 @@ ngx_llm_stream_limit_says(ngx_llm_stream_ctx_t *ctx, ngx_str_t *name)
 ngx_int_t
 ngx_llm_stream_limit_headers(ngx_llm_stream_ctx_t *ctx)
 {
-    const char                  *reset;
-    ngx_str_t                   *name;
-    ngx_http_request_t          *r;
-    ngx_llm_stream_limit_ask_t  *told;
+    ngx_llm_stream_limited_t  *limited;
 
-    if (ctx->limited == NULL || ctx->limited->told == NULL
-        || ctx->limited->said)
-    {
+    limited = ctx->limited;
+
+    if (limited == NULL || limited->said) {
         return NGX_OK;
     }
 
-    ctx->limited->said = 1;
+    limited->said = 1;
 
-    r = ctx->request;
-    told = ctx->limited->told;
+    if (limited->told
+        && ngx_llm_stream_limit_tell(ctx->request, limited->told) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return limited->rejected
+           ? ngx_llm_stream_limit_header(ctx->request, "Retry-After", "%ui%Z",
+                                         ngx_max((limited->wait + 999) / 1000,
+                                                 1))
+           : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llm_stream_limit_tell(ngx_http_request_t *r,
+    ngx_llm_stream_limit_ask_t *told)
+{
+    ngx_str_t   *name;
+    const char  *reset;
+
     name = ngx_llm_stream_limit_headers_out;
 
     reset = ngx_llm_stream_limit_reset(r, told->reset);
@@ -448,18 +471,12 @@ ngx_llm_stream_limit_headers(ngx_llm_stream_ctx_t *ctx)
            != NGX_OK
         || ngx_llm_stream_limit_header(r, (char *) name[1].data, "%ui%Z",
                                        told->remaining)
-           != NGX_OK
-        || ngx_llm_stream_add_out_header(r, (char *) name[2].data, reset)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    return ctx->limited->rejected
-           ? ngx_llm_stream_limit_header(r, "Retry-After", "%ui%Z",
-                                         ngx_max((told->wait + 999) / 1000,
-                                                 1))
-           : NGX_OK;
+    return ngx_llm_stream_add_out_header(r, (char *) name[2].data, reset);
 }
 
 
@@ -521,7 +538,7 @@ int64_t
 ngx_llm_stream_limit_wait(ngx_llm_stream_ctx_t *ctx)
 {
     return ctx->limited && ctx->limited->rejected
-           ? (int64_t) ctx->limited->told->wait : -1;
+           ? (int64_t) ctx->limited->wait : -1;
 }
 
 

@@ -165,6 +165,11 @@ static const llm_fault_info_t  llm_faults[LLM_FAULT_MAX] = {
         "The client closed the connection.",
         "invalid_request_error", CLIENT_ABORT, 499),
 
+    [LLM_FAULT_BUSY] = llm_fault_row("server_busy",
+        "This server has no room for the request at the moment. Try again "
+        "later.",
+        "server_error", LIMIT, 503),
+
     [LLM_FAULT_SHUTDOWN] = llm_fault_row("server_shutdown",
         "This server is shutting down before the answer was finished. Try "
         "again.",
@@ -211,7 +216,7 @@ llm_fault_by_status(int status)
         return LLM_FAULT_CONNECT;
 
     case 503:
-        return LLM_FAULT_UNAVAILABLE;
+        return LLM_FAULT_BUSY;
 
     case 504:
         return LLM_FAULT_TIMEOUT_HEADER;

@@ -55,6 +55,7 @@ typedef enum {
     LLM_FAULT_CLIENT_ABORT,         /* client_abort, 499; never sent */
 
     /* ours */
+    LLM_FAULT_BUSY,                 /* server_busy, 503 */
     LLM_FAULT_SHUTDOWN,             /* server_shutdown, 503 */
     LLM_FAULT_INTERNAL,             /* internal, 500 */
     LLM_FAULT_MAX

@@ -239,7 +239,7 @@ test_faults(void **state)
 
     assert_int_equal(llm_fault_by_status(413), LLM_FAULT_TOO_LARGE);
     assert_int_equal(llm_fault_by_status(429), LLM_FAULT_RATE_LIMIT);
-    assert_int_equal(llm_fault_by_status(503), LLM_FAULT_UNAVAILABLE);
+    assert_int_equal(llm_fault_by_status(503), LLM_FAULT_BUSY);
     assert_int_equal(llm_fault_by_status(504), LLM_FAULT_TIMEOUT_HEADER);
 }
 

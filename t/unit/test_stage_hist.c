@@ -181,7 +181,8 @@ test_classes(void **state)
                          end == LLM_END_CLIENT_ABORT
                          || end == LLM_END_REJECTED
                          || end == LLM_END_INTERNAL
-                         || i == LLM_FAULT_RATE_LIMIT);
+                         || i == LLM_FAULT_RATE_LIMIT
+                         || i == LLM_FAULT_BUSY);
     }
 
     assert_int_equal(llm_counts_of_status(200), LLM_COUNT_MAX);
