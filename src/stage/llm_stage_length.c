@@ -96,7 +96,7 @@ llm_length_end(llm_length_t *l, const llm_event_t *ev)
     llm_rc_t     rc;
     llm_event_t  finish;
 
-    if (ev->type != LLM_EV_TOOL_CALL && l->before < l->limit) {
+    if (ev->type != LLM_EV_TOOL_CALL) {
         rc = llm_length_begin(l, ev, l->limit - l->before,
                               l->stage.chain->output - l->before);
         if (rc != LLM_OK) {

@@ -198,21 +198,33 @@ static void
 test_length_halves(void **state)
 {
     char           *in;
+    size_t          i;
     flow_result_t   r;
 
     static const char *const  texts[] = { "ab\\ud83d", "\\uDE00cdefgh" };
-    static const char         all[] = "ab\xf0\x9f\x98\x80" "c";
+
+    static const struct {
+        uint64_t     limit;
+        const char  *text;
+    } cases[] = {
+        { 2000, "ab\xf0\x9f\x98\x80" },     /* nothing more has room */
+        { 4000, "ab\xf0\x9f\x98\x80" "c" }
+    };
 
     (void) state;
 
     in = flowise(texts, 2);
-    limited(&r, &llm_dialect_flowise, &llm_dialect_text, in, 4000, 0);
 
-    assert_int_equal(r.rc, LLM_DONE);
-    assert_int_equal(r.n, sizeof(all) - 1);
-    assert_memory_equal(r.p, all, r.n);
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        limited(&r, &llm_dialect_flowise, &llm_dialect_text, in,
+                cases[i].limit, 0);
 
-    flow_forget(&r);
+        assert_int_equal(r.rc, LLM_DONE);
+        assert_int_equal(r.n, strlen(cases[i].text));
+        assert_memory_equal(r.p, cases[i].text, r.n);
+        flow_forget(&r);
+    }
+
     free(in);
 }
 
