@@ -345,21 +345,21 @@ static void
 ngx_llm_stream_act_for_client(ngx_llm_stream_ctx_t *ctx,
     ngx_llm_stream_due_e due)
 {
-    ngx_uint_t  busy;
+    ngx_uint_t  gone, slow;
 
     /*
      * A client that is gone may still have a request, by
      * llm_stream_ignore_client_abort: the limits hold for it too.
      */
 
-    busy = ctx->a.open && (ngx_llm_stream_client_busy(ctx)
-                           || ctx->request->connection->error);
+    gone = ctx->a.open && ctx->request->connection->error;
+    slow = ctx->a.open && !gone && ngx_llm_stream_client_busy(ctx);
 
     switch (due) {
 
     case ngx_llm_stream_due_content:
 
-        if (busy && !ctx->request->connection->error) {
+        if (slow) {
             /* the client's slowness is not the provider's silence */
             ngx_add_timer(&ctx->timer, NGX_LLM_STREAM_RECHECK);
             return;
@@ -370,7 +370,7 @@ ngx_llm_stream_act_for_client(ngx_llm_stream_ctx_t *ctx,
 
     case ngx_llm_stream_due_stage:
 
-        if (busy && !ctx->request->connection->error) {
+        if (slow) {
             /* it would only wait in another place */
             ngx_add_timer(&ctx->timer, NGX_LLM_STREAM_BUSY);
             return;
@@ -381,7 +381,7 @@ ngx_llm_stream_act_for_client(ngx_llm_stream_ctx_t *ctx,
 
     case ngx_llm_stream_due_heartbeat:
 
-        if (busy) {
+        if (slow || gone) {
             ctx->written_at = ngx_current_msec;
             ngx_llm_stream_timer_update(ctx);
             return;
