@@ -369,9 +369,7 @@ llm_redact_scalar_end(llm_redact_run_t *run, llm_redact_json_t *j,
 
     size = llm_redact_scalar_take(j);
 
-    for (n = size; n != 0 && llm_redact_is_space(j->scalar.p[n - 1]);
-         n--)
-    {
+    for (n = size; n != 0 && llm_redact_is_space(j->scalar.p[n - 1]); n--) {
         /* void */
     }
 
