@@ -88,7 +88,10 @@ my %CASES = (
     big => [ 'client_max_body_size 10;', {},
         { end => 'rejected', error => 'request_too_large', streams => 0 } ],
     limited => [ 'llm_stream_limit zone=narrow;', { twice => 1 },
-        { end => 'limit', error => 'rate_limit_exceeded' } ],
+        { end => 'limit', error => 'rate_limit_exceeded', limited => 1 } ],
+    no_room => [ "set \$k '@{['$request_id' x 32]}'; set \$long '"
+        . '$k' x 40 . "'; llm_stream_limit zone=tiny;", {},
+        { end => 'limit', error => 'server_busy', limited => 1 } ],
     before => [ 'limit_req zone=one;', { twice => 1 },
         { end => 'limit', error => 'rate_limit_exceeded', streams => 1 } ],
     busy => [ 'limit_req zone=busy; limit_req_status 503;', { twice => 1 },
@@ -111,6 +114,10 @@ sub location {
 
 my $t = LLMTest->new(log_level => 'info');
 my $clock = LLMTest::Clock->new($t);
+
+# the case no_room
+$t->allow_log(qr/could not allocate memory in llm_stream_limit_zone "tiny"/);
+
 my $mock = $t->mock;
 my $u = $t->upstream;
 my $format = join ',', map { "\"$_\":\"\$llm_stream_$_\"" } @VARIABLES;
@@ -126,6 +133,7 @@ http {
     llm_stream_zone counts:1m;
     llm_stream_limit_zone $server_name zone=wide:1m rate=1000000t/m;
     llm_stream_limit_zone $server_name zone=narrow:1m rate=1t/m;
+    llm_stream_limit_zone $long zone=tiny:32k rate=1t/m;
     limit_req_zone $server_name zone=one:64k rate=1r/m;
     limit_req_zone $server_name zone=busy:64k rate=1r/m;
     limit_req_status 429;
@@ -381,6 +389,8 @@ sub case {
     is($m->sum('streaming_requests_total', @where), $want->{streams} // $n,
         'asked to stream');
     is($m->sum('retries_total', @where), 0, 'retries');
+    is($m->sum('limit_rejections_total', @where), $want->{limited} // 0,
+        'refused by a limit');
 
     $gaps += $_->{chunks} > 1 ? $_->{chunks} - 1 : 0
         for grep { $_->{chunks} } @lines;
